@@ -24,7 +24,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests import RequestException
 
 from shared import deadline
-from shared.azure.service_codes import ADVICE, Consequence, consequence
+from shared.azure.service_codes import ADVICE, LOST, Consequence, consequence
 from shared.azure.trust import SharedTrust
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
@@ -173,6 +173,13 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
             refused = Code.ACCESS_REFUSED if status in {401, 403} else Code.REQUEST_REFUSED
             return ConfigurationError(f"{what} was refused ({_code(error)}). {advice}", code=refused)
     return None
+
+
+def lost(error: HttpResponseError, place: str) -> str:
+    """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: for no reason of its own."""
+    status, code = status_of(error), code_of(error)
+    is_gone = status == 404 and consequence(status, code) is None  # of a copy's source it says so in other words
+    return LOST.get("BlobNotFound" if is_gone else code, "").format(place=place)
 
 
 def status_of(error: AzureError) -> int | None:

@@ -31,6 +31,20 @@ UNREADABLE: Mapping[str, str] = {
 }
 """By the service's code, the code under which a landed blob is rejected."""
 
+LOST: Mapping[str, str] = {
+    "BlobNotFound": "is gone from {place}. Restore it from the storage account's backup.",
+    "ContainerNotFound": (
+        "is gone with {place}. `azd provision` makes that, empty; restore what it held from the storage account's backup."
+    ),
+    "BlobArchived": "in {place} is archived. Rehydrate the blob to the hot or cool tier.",
+    "BlobBeingRehydrated": "in {place} is being rehydrated. Wait until the blob is in the hot or cool tier.",
+    "BlobUsesCustomerSpecifiedEncryption": (
+        "in {place} is encrypted with a key that Driftloop does not have. Restore it from the storage account's backup."
+    ),
+}
+"""By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it goes
+on as if it had been deleted."""
+
 ADVICE: Mapping[str, str] = {
     "AccountIsDisabled": "Enable the storage account or its subscription again.",
     "AuthorizationFailure": (
@@ -78,7 +92,7 @@ _RACES = (
 _PASSING = (
     *("AccountBeingCreated", "ContainerBeingDeleted", "TableBeingDeleted", "QueueBeingDeleted"),
     *("PendingCopyOperation", "NoPendingCopyOperation", "ServerBusy", "OperationTimedOut", "InternalError"),
-    *("SystemInUse", "SnapshotOperationRateExceeded", "CannotVerifyCopySource"),
+    *("SystemInUse", "SnapshotOperationRateExceeded"),
     *("LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
     *("LeaseIdMismatchWithLeaseOperation", "LeaseLost", "LeaseAlreadyPresent", "LeaseAlreadyBroken"),
     *("LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithContainerOperation"),

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
-from shared.azure.failures import UNBOUNDED, asking, code_of
+from shared.azure.failures import UNBOUNDED, asking, code_of, lost
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.port_rules import asset_versions
@@ -61,14 +61,14 @@ class AzureVersions:
         with asking("Reading a data version", self._resource, ROLE, most_s=UNBOUNDED):
             try:
                 content: bytes = self._container.download_blob(path).readall()
-            except ResourceNotFoundError as error:
-                if code_of(error) != "BlobNotFound":
-                    raise
-                raise InvariantBroken(
-                    f"{path} is gone from {self._resource}, though a data version names it.",
-                    code=Code.VERSION_FILE_LOST,
-                ) from None
+            except HttpResponseError as error:
+                self._tell_lost(error, path)
+                raise
         return content
+
+    def _tell_lost(self, error: HttpResponseError, path: str) -> None:
+        if why := lost(error, self._resource):
+            raise InvariantBroken(f"Version file {path} {why}", code=Code.VERSION_FILE_LOST) from None
 
     def list(self, prefix: str) -> list[str]:
         with asking("Listing data versions", self._resource, ROLE):
@@ -82,12 +82,8 @@ class AzureVersions:
                 try:
                     copy(source, target)
                 except HttpResponseError as error:
-                    if error.status_code != 404:
-                        raise
-                    raise InvariantBroken(
-                        f"{path} is gone from {self._resource}, though a data version names it.",
-                        code=Code.VERSION_FILE_LOST,
-                    ) from None
+                    self._tell_lost(error, path)
+                    raise
                 before, after = source.get_blob_properties(), target.get_blob_properties()
             if (before.size, before.content_settings.content_md5) != (
                 after.size,

@@ -8,9 +8,17 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.client import Clients, credential
-from shared.azure.failures import translated
-from shared.azure.service_codes import CONSEQUENCES
-from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError, InputRejected
+from shared.azure.failures import lost, translated
+from shared.azure.service_codes import CONSEQUENCES, LOST
+from shared.domain.reason import Code
+from shared.errors import (
+    ConfigurationError,
+    Conflict,
+    DependencyUnavailable,
+    DriftloopError,
+    InputRejected,
+    InvariantBroken,
+)
 from shared.memory import MemoryPorts
 from shared.ports import Ports
 
@@ -23,7 +31,7 @@ SOURCES: dict[str, str] = {
     f"{STORAGE}/blob-service-error-codes": """
         AppendPositionConditionNotMet AuthorizationFailure BlobAlreadyExists BlobArchived BlobBeingRehydrated
         BlobImmutableDueToLegalHold BlobImmutableDueToPolicy BlobOperationNotSupported BlobOverwritten
-        BlobUsesCustomerSpecifiedEncryption CannotVerifyCopySource
+        BlobUsesCustomerSpecifiedEncryption
         ContainerAlreadyExists ContainerBeingDeleted ContainerDisabled ContainerNotFound LeaseAlreadyBroken
         LeaseAlreadyPresent
         LeaseIdMismatchWithBlobOperation LeaseIdMismatchWithContainerOperation LeaseIdMismatchWithLeaseOperation
@@ -150,11 +158,51 @@ def test_an_archived_blob_is_rejected_by_name_and_never_a_lost_race(
         assert ports.blobs.find("quarantine", place) is None
 
 
-def archive(ports: Ports, request: pytest.FixtureRequest, name: str) -> None:
+@pytest.mark.parametrize("code", LOST)
+def test_a_blob_of_ours_that_cannot_be_read_counts_as_lost_and_is_named(code: str) -> None:
+    status = 404 if code.endswith("NotFound") else 409
+    assert "container versions" in lost(answer(status, code), "container versions")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [(404, "CannotVerifyCopySource", None), (403, "CannotVerifyCopySource", ConfigurationError)]
+    + [(500, "CannotVerifyCopySource", DependencyUnavailable)],
+    ids=lambda value: str(value),
+)
+def test_why_a_copys_source_cannot_be_verified_its_status_says(
+    status: int, code: str, kind: type[DriftloopError] | None
+) -> None:
+    """"Examine the HTTP status code and message" (blob-service-error-codes)."""
+    error = answer(status, code)
+    if kind is None:
+        assert "is gone from here" in lost(error, "here")
+    else:
+        assert isinstance(translated(error, "Copying", "container 'versions'", "Some Role"), kind)
+
+
+def test_what_others_archived_of_ours_is_told_as_lost(
+    ports: Ports, request: pytest.FixtureRequest, loop: str, tmp_path: Path
+) -> None:
+    if isinstance(ports, MemoryPorts):
+        pytest.skip("nothing is archived in memory but what landed")
+    digest, path = ports.documents.put(loop.encode()), f"{loop}/1/a"
+    (tmp_path / "a").write_bytes(b"rows")
+    ports.versions.write(path, tmp_path / "a")
+    archive(ports, request, digest, "documents")
+    archive(ports, request, path, "versions")
+    with pytest.raises(InvariantBroken, match=f"{digest} in container documents is archived") as document:
+        ports.documents.get(digest)
+    with pytest.raises(InvariantBroken, match=f"{path} in container versions is archived") as file:
+        ports.versions.read(path)
+    assert (document.value.code, file.value.code) == (Code.DOCUMENT_LOST, Code.VERSION_FILE_LOST)
+
+
+def archive(ports: Ports, request: pytest.FixtureRequest, name: str, container: str = "landing") -> None:
     """As a person or a lifecycle rule does it."""
     if isinstance(ports, MemoryPorts):
-        ports.blobs.archived.add(("landing", name))
+        ports.blobs.archived.add((container, name))
         return
     clients = Clients(request.getfixturevalue("settings"), credential())
     with clients.blobs() as service:
-        service.get_blob_client("landing", name).set_standard_blob_tier("Archive")
+        service.get_blob_client(container, name).set_standard_blob_tier("Archive")

@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, StorageStreamDownloader
 
 from shared import accounts, deadline
-from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, status_of
+from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, must_be_absent, status_of
 from shared.azure.service_codes import UNREADABLE, Consequence, consequence
 from shared.azure.side_by_side import side_by_side
 from shared.domain.reason import Code
@@ -47,8 +47,7 @@ class AzureBlobs:
                 found = self._client(container, name).get_blob_properties()
                 return None if _is_directory(found) else _blob(container, found)
             except ResourceNotFoundError as error:
-                if code_of(error) == "ContainerNotFound":
-                    raise
+                must_be_absent(error)
                 return None
             except HttpResponseError as error:
                 _reject_unreadable(error, name)
@@ -234,9 +233,8 @@ def _reject_unreadable(error: HttpResponseError, name: str) -> None:
 def is_changed(error: HttpResponseError) -> bool:
     """Whether the blob is another one by now, or gone; a lease that is missing answers 412 too."""
     status, code = status_of(error), code_of(error)
-    if status == 404:
-        return code != "ContainerNotFound"
-    return status == 412 and consequence(status, code) is Consequence.RACE
+    meant = consequence(status, code)
+    return meant is None if status == 404 else status == 412 and meant is Consequence.RACE
 
 
 def _changed(blob: Blob) -> Conflict:

@@ -17,6 +17,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -158,7 +159,7 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
             return Conflict(
                 f"{what}: it changed or exists already ({_code(error)}). Read it again and decide again."
             )
-        case Consequence.PASSING if status == 429 or (status or 0) >= 500:
+        case Consequence.PASSING if (status or 0) >= 500:
             return None
         case Consequence.PASSING:
             return Busy(f"{what} is refused for now ({_code(error)}). Will retry.", retry_after_s(error))
@@ -173,6 +174,12 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
             refused = Code.ACCESS_REFUSED if status in {401, 403} else Code.REQUEST_REFUSED
             return ConfigurationError(f"{what} was refused ({_code(error)}). {advice}", code=refused)
     return None
+
+
+def must_be_absent(error: ResourceNotFoundError) -> None:
+    """Raise it where not the thing alone is not there, but what it lies in: nothing was deleted then."""
+    if consequence(status_of(error), code_of(error)) is not None:
+        raise error
 
 
 def lost(error: HttpResponseError, place: str) -> str:

@@ -45,8 +45,15 @@ LOST: Mapping[str, str] = {
 """By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it goes
 on as if it had been deleted."""
 
+_TOKEN = "Its token is not taken: compare the clock with Azure's (`driftloop doctor`, row `clock`)."
+
 ADVICE: Mapping[str, str] = {
     "AccountIsDisabled": "Enable the storage account or its subscription again.",
+    "AuthenticationFailed": _TOKEN,
+    "InvalidAuthenticationInfo": _TOKEN,
+    "InvalidAuthenticationToken": _TOKEN,
+    "ExpiredAuthenticationToken": _TOKEN,
+    "InvalidAuthenticationTokenTenant": "The subscription is of another tenant than the identity: use one of its tenant.",
     "AuthorizationFailure": (
         "Allow the app's network in the storage account's firewall, or give its identity the role"
     ),
@@ -60,7 +67,9 @@ ADVICE: Mapping[str, str] = {
     "ContainerImmutabilityPolicyLocked": "Let Driftloop write to a container without a locked policy.",
     "ContainerDisabled": "Enable the container again.",
     "QueueDisabled": "Enable the queue again.",
-    "ContainerNotFound": "It does not exist; `azd provision` makes it, empty: what it held must come from a backup.",
+    "ContainerNotFound": (
+        "It does not exist; `azd provision` makes one of this deployment, empty: what it held must come from a backup."
+    ),
     "QueueNotFound": "It does not exist; `azd provision` makes it.",
     "TableNotFound": "It does not exist; `azd provision` makes it, empty: what it held must come from a backup.",
     "SnapshotsPresent": "Delete the blob's snapshots.",
@@ -73,7 +82,20 @@ ADVICE: Mapping[str, str] = {
     "RequestDisallowedByPolicy": "Exempt the workspace from this Azure policy, or change what it asks for.",
     "ReadOnlyDisabledSubscription": "Enable the subscription again.",
     "SubscriptionDisabled": "Enable the subscription again.",
-    "MissingSubscriptionRegistration": "Register the resource provider in the subscription.",
+    "SubscriptionNotFound": (
+        "The identity sees no such subscription: look at DRIFTLOOP_SUBSCRIPTION_ID, and whether the identity has a role in it."
+    ),
+    "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP, or restore the group.",
+    **dict.fromkeys(
+        ("MissingSubscriptionRegistration", "SubscriptionNotRegistered", "InvalidSubscriptionRegistrationState"),
+        "Register the resource provider in the subscription (`az provider register`).",
+    ),
+    **dict.fromkeys(
+        ("NoRegisteredProviderFound", "MissingRegistrationForLocation"),
+        "Register the resource provider in the subscription (`az provider register`), or take a region that has it.",
+    ),
+    "RegionDoesNotAllowProvisioning": "Ask for access to the region, or take another one.",
+    "RequestDisallowedByAzure": "Azure gives this subscription nothing of the kind in the region: take another one.",
     "SkuNotAvailable": "Choose an instance type that the region has.",
     "ResourceQuotaExceeded": "Ask for more quota, or choose a smaller instance.",
     "QuotaExceeded": "Ask for more quota, or choose a smaller instance.",
@@ -117,8 +139,9 @@ CONSEQUENCES: Mapping[str, Consequence] = {
 
 
 def consequence(status: int | None, code: str) -> Consequence | None:
-    """By the service's code; else of a 412 that it is a race, and of a 409 that it passes. None: by the status."""
-    known = CONSEQUENCES.get(code)
+    """By the service's code; else of a 412 that it is a race, and of a 409 that it passes. None: by the status. A 429
+    passes whatever its code: those of quotas come with it as well."""
+    known = CONSEQUENCES.get(code) if status != 429 else None
     if known is not None:
         return known
     if status == 412:

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
-from shared.azure.failures import UNBOUNDED, asking, code_of, lost
+from shared.azure.failures import UNBOUNDED, asking, code_of, lost, must_be_absent
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.port_rules import asset_versions
@@ -133,7 +133,8 @@ class AzureVersions:
     def _find(self, asset: str, version: str) -> Data | None:
         try:
             return self._ml().data.get(asset, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
 
 

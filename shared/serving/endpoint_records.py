@@ -12,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from shared.assets import same_asset
 from shared.azure.client import ML_ROLE
-from shared.azure.failures import Busy, asking
+from shared.azure.failures import Busy, asking, must_be_absent
 from shared.azure.operations import ADDRESS, Failure, why
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
@@ -98,14 +98,16 @@ class EndpointRecords(ABC, Generic[E, D]):
     def _find_endpoint(self, name: str) -> E | None:
         try:
             found: E = self._endpoints.get(name)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
         return found
 
     def _find_deployment(self, endpoint: str, name: str) -> D | None:
         try:
             found: D = self._deployments.get(name, endpoint)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
         return found
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
+from azure.core.rest._requests_basic import RestRequestsTransportResponse
+from requests import Response
 
-from shared.azure.client import Clients, credential
-from shared.azure.failures import lost, translated
+from shared.azure.client import Clients, Workspace, credential
+from shared.azure.failures import BoundedTransport, lost, translated
+from shared.azure.registered_assets import RegisteredAssets
 from shared.azure.service_codes import CONSEQUENCES, LOST
+from shared.azure.submitted_jobs import SubmittedJobs
 from shared.domain.reason import Code
 from shared.errors import (
     ConfigurationError,
@@ -21,11 +30,14 @@ from shared.errors import (
 )
 from shared.memory import MemoryPorts
 from shared.ports import Ports
+from shared.serving.endpoints import AzureServing
+from shared.settings import Settings
 
 STORAGE, MANAGER = "rest/api/storageservices", "azure/azure-resource-manager"
 SOURCES: dict[str, str] = {
     f"{STORAGE}/common-rest-api-error-codes": """
-        AccountBeingCreated AccountIsDisabled ConditionNotMet InsufficientAccountPermissions InternalError
+        AccountBeingCreated AccountIsDisabled AuthenticationFailed ConditionNotMet InsufficientAccountPermissions
+        InternalError InvalidAuthenticationInfo
         KeyVaultAccessTokenCannotBeAcquired KeyVaultEncryptionKeyNotFound KeyVaultVaultNotFound OperationTimedOut
         RequestBodyTooLarge ResourceAlreadyExists ServerBusy""",
     f"{STORAGE}/blob-service-error-codes": """
@@ -46,8 +58,10 @@ SOURCES: dict[str, str] = {
     f"{STORAGE}/queue-service-error-codes": """
         MessageTooLarge PopReceiptMismatch QueueAlreadyExists QueueBeingDeleted QueueDisabled QueueNotFound""",
     f"{MANAGER}/troubleshooting/common-deployment-errors": """
-        AllocationFailed AnotherOperationInProgress MissingSubscriptionRegistration OperationNotAllowed
-        RequestDisallowedByPolicy ResourceGroupBeingDeleted ResourceQuotaExceeded SkuNotAvailable
+        AllocationFailed AnotherOperationInProgress InvalidAuthenticationTokenTenant InvalidSubscriptionRegistrationState
+        MissingRegistrationForLocation MissingSubscriptionRegistration NoRegisteredProviderFound OperationNotAllowed
+        RegionDoesNotAllowProvisioning RequestDisallowedByPolicy ResourceGroupBeingDeleted ResourceGroupNotFound
+        ResourceQuotaExceeded SkuNotAvailable SubscriptionNotFound SubscriptionNotRegistered
         SubscriptionRequestsThrottled""",
     f"{MANAGER}/management/request-limits-and-throttling": "TooManyRequests",
     f"{MANAGER}/management/lock-resources": "ScopeLocked",
@@ -58,7 +72,8 @@ SOURCES: dict[str, str] = {
     "the SDKs' own lists (StorageErrorCode, DataLakeStorageErrorCode), no page": """
         ContainerHasLegalHold ContainerImmutabilityPolicyLocked PathAlreadyExists""",
     "other projects that handle them, no page": """
-        OperationPreempted ReadOnlyDisabledSubscription SubscriptionDisabled""",
+        ExpiredAuthenticationToken InvalidAuthenticationToken OperationPreempted ReadOnlyDisabledSubscription
+        RequestDisallowedByAzure SubscriptionDisabled""",
 }
 """Below https://learn.microsoft.com/. Those of tables, queues, deployments were read whole, the others in excerpts."""
 
@@ -96,6 +111,14 @@ ANSWERS: list[tuple[int, str, type[DriftloopError]]] = [
     (400, "EntityTooLarge", ConfigurationError),
     (400, "MessageTooLarge", ConfigurationError),
     (409, "MissingSubscriptionRegistration", ConfigurationError),
+    (409, "SubscriptionNotRegistered", ConfigurationError),
+    (400, "NoRegisteredProviderFound", ConfigurationError),
+    (404, "SubscriptionNotFound", ConfigurationError),
+    (404, "ResourceGroupNotFound", ConfigurationError),
+    (401, "InvalidAuthenticationTokenTenant", ConfigurationError),
+    (401, "ExpiredAuthenticationToken", ConfigurationError),
+    (429, "OperationNotAllowed", DependencyUnavailable),  # troubleshooting-throttling-errors: a 429 throttles
+    (429, "QuotaExceeded", DependencyUnavailable),
     (409, "ResourceGroupBeingDeleted", DependencyUnavailable),
     (403, "AccountIsDisabled", ConfigurationError),
     (403, "AuthorizationFailure", ConfigurationError),
@@ -131,9 +154,61 @@ def test_what_a_person_must_do_is_said() -> None:
     firewall = translated(answer(403, "AuthorizationFailure"), "Reading a row", "table 'x'", "Some Role")
     assert "firewall" in str(firewall)
     assert "'Some Role'" in str(firewall)
-    lost = translated(answer(403, "KeyVaultEncryptionKeyNotFound"), "Reading a row", "table 'x'", "Some Role")
-    assert "customer-managed key" in str(lost)
-    assert "Some Role" not in str(lost)
+    keyless = translated(answer(403, "KeyVaultEncryptionKeyNotFound"), "Reading a row", "table 'x'", "Some Role")
+    assert "customer-managed key" in str(keyless)
+    assert "Some Role" not in str(keyless)
+    late = translated(answer(401, "ExpiredAuthenticationToken"), "Reading a row", "table 'x'", "Some Role")
+    assert "row `clock`" in str(late)
+    assert "Some Role" not in str(late)
+
+
+class Answering(BoundedTransport):
+    """Resource Manager, which answers everything alike."""
+
+    status, code = 404, ""
+
+    def send(self, request: Any, **_: object) -> RestRequestsTransportResponse:
+        told = Response()
+        told.status_code, told.headers["Content-Type"] = self.status, "application/json"
+        told.raw = BytesIO(json.dumps({"error": {"code": self.code, "message": "Its own words."}}).encode())
+        answered = RestRequestsTransportResponse(request=request, internal_response=told)
+        answered.read()
+        return answered
+
+
+class Anybody:
+    """A token that nobody looks at."""
+
+    def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        return AccessToken("e30.e30.e30", 2**31)
+
+
+WORKSPACE = Settings(
+    **dict.fromkeys(("blob_service_uri", "queue_service_uri", "table_service_uri", "topic_endpoint"), "https://x"),
+    **dict.fromkeys(("subscription_id", "resource_group", "workspace", "logs_workspace_id"), "x"),
+    **dict.fromkeys(("logs_endpoint", "datastore", "queue", "runs", "table"), "x"),
+)
+
+LOOKS: dict[str, Callable[[Workspace], object]] = {
+    "endpoint": lambda ml: AzureServing(ml, Anybody()).endpoint_state("birds"),
+    "deployment": lambda ml: AzureServing(ml, Anybody()).ensure_no_deployment("birds", "r1-a1"),
+    "job": lambda ml: SubmittedJobs(ml, "tag").cancel("job"),
+    "model": lambda ml: RegisteredAssets(ml, lambda name: pytest.fail(name)).model("azureml:birds:1"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("code", ["SubscriptionNotFound", "ResourceGroupNotFound"])
+def test_nothing_is_taken_for_deleted_because_what_it_lies_in_is_not_found(
+    look: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a subscription that the identity may not see Resource Manager says the same as of one that is gone."""
+    workspace = Workspace(WORKSPACE, Anybody(), Answering)
+    monkeypatch.setattr(Answering, "code", code)
+    with pytest.raises(ConfigurationError, match=code):
+        LOOKS[look](workspace)
+    monkeypatch.setattr(Answering, "code", "ResourceNotFound")
+    assert LOOKS[look](workspace) in ("missing", True, None)
 
 
 def test_an_archived_blob_is_rejected_by_name_and_never_a_lost_race(

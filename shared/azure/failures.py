@@ -134,7 +134,14 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
     what = f"{call} on {resource}"
     if (meant := _meant(error, status, what, role)) is not None:
         return meant
-    if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
+    if status is None and isinstance(error, ClientAuthenticationError):
+        # Why, stands in words alone: its service is away or throttles, or there is no identity at all.
+        return DependencyUnavailable(
+            f"{what} could not be asked for: no token could be had. It is tried again; if that lasts, the app has no identity "
+            "(`azd provision` gives it), or nobody is signed in on this machine (`az login`).",
+            code=Code.NO_TOKEN,
+        )
+    if status in {401, 403}:
         return ConfigurationError(
             f"{what} was refused ({_code(error)}). Give the identity that Driftloop runs as the role "
             f"'{role}' on it; roles take some minutes to work.",

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.rest._requests_basic import RestRequestsTransportResponse
+from azure.identity import ChainedTokenCredential, EnvironmentCredential
 from requests import Response
 
 from shared.azure.client import Clients, Workspace, credential
@@ -160,6 +161,18 @@ def test_what_a_person_must_do_is_said() -> None:
     late = translated(answer(401, "ExpiredAuthenticationToken"), "Reading a row", "table 'x'", "Some Role")
     assert "row `clock`" in str(late)
     assert "Some Role" not in str(late)
+
+
+def test_a_token_that_cannot_be_had_is_nobodys_missing_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DefaultAzureCredential says a 429 or a 500 of managed identities as it says that there is none, without a status."""
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    nobody = ChainedTokenCredential(EnvironmentCredential())
+    with pytest.raises(ClientAuthenticationError) as raised:
+        nobody.get_token("https://storage.azure.com/.default")
+    found = translated(raised.value, "Reading a row", "table 'x'", "Some Role")
+    assert (type(found), found.code) == (DependencyUnavailable, Code.NO_TOKEN)
+    assert "Some Role" not in str(found)
 
 
 class Answering(BoundedTransport):

@@ -192,7 +192,9 @@ def must_be_absent(error: ResourceNotFoundError) -> None:
 def lost(error: HttpResponseError, place: str) -> str:
     """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: for no reason of its own."""
     status, code = status_of(error), code_of(error)
-    is_gone = status == 404 and consequence(status, code) is None  # of a copy's source it says so in other words
+    is_gone = (
+        status == 404 and consequence(status, code) is None
+    )  # of a copy's source it says so in other words
     return LOST.get("BlobNotFound" if is_gone else code, "").format(place=place)
 
 

@@ -87,7 +87,11 @@ ADVICE: Mapping[str, str] = {
     ),
     "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP, or restore the group.",
     **dict.fromkeys(
-        ("MissingSubscriptionRegistration", "SubscriptionNotRegistered", "InvalidSubscriptionRegistrationState"),
+        (
+            "MissingSubscriptionRegistration",
+            "SubscriptionNotRegistered",
+            "InvalidSubscriptionRegistrationState",
+        ),
         "Register the resource provider in the subscription (`az provider register`).",
     ),
     **dict.fromkeys(

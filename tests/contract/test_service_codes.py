@@ -155,7 +155,9 @@ def test_what_a_person_must_do_is_said() -> None:
     firewall = translated(answer(403, "AuthorizationFailure"), "Reading a row", "table 'x'", "Some Role")
     assert "firewall" in str(firewall)
     assert "'Some Role'" in str(firewall)
-    keyless = translated(answer(403, "KeyVaultEncryptionKeyNotFound"), "Reading a row", "table 'x'", "Some Role")
+    keyless = translated(
+        answer(403, "KeyVaultEncryptionKeyNotFound"), "Reading a row", "table 'x'", "Some Role"
+    )
     assert "customer-managed key" in str(keyless)
     assert "Some Role" not in str(keyless)
     late = translated(answer(401, "ExpiredAuthenticationToken"), "Reading a row", "table 'x'", "Some Role")
@@ -197,7 +199,9 @@ class Anybody:
 
 
 WORKSPACE = Settings(
-    **dict.fromkeys(("blob_service_uri", "queue_service_uri", "table_service_uri", "topic_endpoint"), "https://x"),
+    **dict.fromkeys(
+        ("blob_service_uri", "queue_service_uri", "table_service_uri", "topic_endpoint"), "https://x"
+    ),
     **dict.fromkeys(("subscription_id", "resource_group", "workspace", "logs_workspace_id"), "x"),
     **dict.fromkeys(("logs_endpoint", "datastore", "queue", "runs", "table"), "x"),
 )
@@ -261,7 +265,7 @@ def test_a_blob_of_ours_that_cannot_be_read_counts_as_lost_and_is_named(code: st
 def test_why_a_copys_source_cannot_be_verified_its_status_says(
     status: int, code: str, kind: type[DriftloopError] | None
 ) -> None:
-    """"Examine the HTTP status code and message" (blob-service-error-codes)."""
+    """ "Examine the HTTP status code and message" (blob-service-error-codes)."""
     error = answer(status, code)
     if kind is None:
         assert "is gone from here" in lost(error, "here")

@@ -137,9 +137,9 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
     if status is None and isinstance(error, ClientAuthenticationError):
         # Why, stands in words alone: its service is away or throttles, or there is no identity at all.
         return DependencyUnavailable(
-            f"{what} could not be asked for: no token could be had. It is tried again; if that lasts, the app has no identity "
-            "(`azd provision` gives it), or nobody is signed in on this machine (`az login`).",
-            code=Code.NO_TOKEN,
+            f"{what} could not be asked for: no token could be had. It is tried again; if that lasts, the app has no "
+            "identity (`azd provision` gives it), or nobody is signed in on this machine (`az login`).",
+            code=Code.NOT_SIGNED_IN,
         )
     if status in {401, 403}:
         return ConfigurationError(
@@ -190,7 +190,7 @@ def must_be_absent(error: ResourceNotFoundError) -> None:
 
 
 def lost(error: HttpResponseError, place: str) -> str:
-    """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: for no reason of its own."""
+    """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: not for its own sake."""
     status, code = status_of(error), code_of(error)
     is_gone = (
         status == 404 and consequence(status, code) is None

@@ -34,26 +34,26 @@ UNREADABLE: Mapping[str, str] = {
 LOST: Mapping[str, str] = {
     "BlobNotFound": "is gone from {place}. Restore it from the storage account's backup.",
     "ContainerNotFound": (
-        "is gone with {place}. `azd provision` makes that, empty; restore what it held from the storage account's backup."
+        "is gone with {place}. `azd provision` makes that, empty; restore what it held from the account's backup."
     ),
     "BlobArchived": "in {place} is archived. Rehydrate the blob to the hot or cool tier.",
     "BlobBeingRehydrated": "in {place} is being rehydrated. Wait until the blob is in the hot or cool tier.",
     "BlobUsesCustomerSpecifiedEncryption": (
-        "in {place} is encrypted with a key that Driftloop does not have. Restore it from the storage account's backup."
+        "in {place} is encrypted with a key that Driftloop does not have. Restore it from the account's backup."
     ),
 }
 """By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it goes
 on as if it had been deleted."""
 
-_TOKEN = "Its token is not taken: compare the clock with Azure's (`driftloop doctor`, row `clock`)."
+_CLOCK = "Its token is not taken: compare the clock with Azure's (`driftloop doctor`, row `clock`)."
 
 ADVICE: Mapping[str, str] = {
     "AccountIsDisabled": "Enable the storage account or its subscription again.",
-    "AuthenticationFailed": _TOKEN,
-    "InvalidAuthenticationInfo": _TOKEN,
-    "InvalidAuthenticationToken": _TOKEN,
-    "ExpiredAuthenticationToken": _TOKEN,
-    "InvalidAuthenticationTokenTenant": "The subscription is of another tenant than the identity: use one of its tenant.",
+    "AuthenticationFailed": _CLOCK,
+    "InvalidAuthenticationInfo": _CLOCK,
+    "InvalidAuthenticationToken": _CLOCK,
+    "ExpiredAuthenticationToken": _CLOCK,
+    "InvalidAuthenticationTokenTenant": "The subscription is of another tenant: use an identity of that one.",
     "AuthorizationFailure": (
         "Allow the app's network in the storage account's firewall, or give its identity the role"
     ),
@@ -83,7 +83,7 @@ ADVICE: Mapping[str, str] = {
     "ReadOnlyDisabledSubscription": "Enable the subscription again.",
     "SubscriptionDisabled": "Enable the subscription again.",
     "SubscriptionNotFound": (
-        "The identity sees no such subscription: look at DRIFTLOOP_SUBSCRIPTION_ID, and whether the identity has a role in it."
+        "The identity sees no such subscription: look at DRIFTLOOP_SUBSCRIPTION_ID, and whether it has a role in it."
     ),
     "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP, or restore the group.",
     **dict.fromkeys(

@@ -59,8 +59,8 @@ SOURCES: dict[str, str] = {
     f"{STORAGE}/queue-service-error-codes": """
         MessageTooLarge PopReceiptMismatch QueueAlreadyExists QueueBeingDeleted QueueDisabled QueueNotFound""",
     f"{MANAGER}/troubleshooting/common-deployment-errors": """
-        AllocationFailed AnotherOperationInProgress InvalidAuthenticationTokenTenant InvalidSubscriptionRegistrationState
-        MissingRegistrationForLocation MissingSubscriptionRegistration NoRegisteredProviderFound OperationNotAllowed
+        AllocationFailed AnotherOperationInProgress InvalidAuthenticationTokenTenant
+        InvalidSubscriptionRegistrationState MissingRegistrationForLocation MissingSubscriptionRegistration NoRegisteredProviderFound OperationNotAllowed
         RegionDoesNotAllowProvisioning RequestDisallowedByPolicy ResourceGroupBeingDeleted ResourceGroupNotFound
         ResourceQuotaExceeded SkuNotAvailable SubscriptionNotFound SubscriptionNotRegistered
         SubscriptionRequestsThrottled""",
@@ -166,14 +166,14 @@ def test_what_a_person_must_do_is_said() -> None:
 
 
 def test_a_token_that_cannot_be_had_is_nobodys_missing_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DefaultAzureCredential says a 429 or a 500 of managed identities as it says that there is none, without a status."""
+    """DefaultAzureCredential tells a 429 or a 500 of managed identities as it tells that there is none: no status."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"):
         monkeypatch.delenv(name, raising=False)
     nobody = ChainedTokenCredential(EnvironmentCredential())
     with pytest.raises(ClientAuthenticationError) as raised:
         nobody.get_token("https://storage.azure.com/.default")
     found = translated(raised.value, "Reading a row", "table 'x'", "Some Role")
-    assert (type(found), found.code) == (DependencyUnavailable, Code.NO_TOKEN)
+    assert (type(found), found.code) == (DependencyUnavailable, Code.NOT_SIGNED_IN)
     assert "Some Role" not in str(found)
 
 
@@ -258,8 +258,11 @@ def test_a_blob_of_ours_that_cannot_be_read_counts_as_lost_and_is_named(code: st
 
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
-    [(404, "CannotVerifyCopySource", None), (403, "CannotVerifyCopySource", ConfigurationError)]
-    + [(500, "CannotVerifyCopySource", DependencyUnavailable)],
+    [
+        (404, "CannotVerifyCopySource", None),
+        (403, "CannotVerifyCopySource", ConfigurationError),
+        (500, "CannotVerifyCopySource", DependencyUnavailable),
+    ],
     ids=lambda value: str(value),
 )
 def test_why_a_copys_source_cannot_be_verified_its_status_says(

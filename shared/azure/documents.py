@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from shared.azure.failures import asking, code_of, lost
+from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 
@@ -26,8 +27,8 @@ class BlobDocuments:
         with asking("Writing a document", self._resource, ROLE):
             try:
                 self._container.upload_blob(digest, content, overwrite=False)
-            except ResourceExistsError as error:
-                if code_of(error) != "BlobAlreadyExists":
+            except HttpResponseError as error:
+                if code_of(error) not in THERE:
                     raise
         return digest
 

@@ -31,6 +31,10 @@ UNREADABLE: Mapping[str, str] = {
 }
 """By the service's code, the code under which a landed blob is rejected."""
 
+IMMUTABLE = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
+THERE = IMMUTABLE | {"BlobAlreadyExists"}
+"""How storage says, where only a new blob is written, that there is one: one that may not change has two reasons."""
+
 LOST: Mapping[str, str] = {
     "BlobNotFound": "is gone from {place}. Restore it from the storage account's backup.",
     "ContainerNotFound": (
@@ -42,8 +46,8 @@ LOST: Mapping[str, str] = {
         "in {place} is encrypted with a key that Driftloop does not have. Restore it from the account's backup."
     ),
 }
-"""By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it goes
-on as if it had been deleted."""
+"""By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it
+goes on as if it had been deleted."""
 
 _CLOCK = "Its token is not taken: compare the clock with Azure's (`driftloop doctor`, row `clock`)."
 
@@ -85,7 +89,7 @@ ADVICE: Mapping[str, str] = {
     "SubscriptionNotFound": (
         "The identity sees no such subscription: look at DRIFTLOOP_SUBSCRIPTION_ID, and whether it has a role in it."
     ),
-    "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP, or restore the group.",
+    "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP.",
     **dict.fromkeys(
         (
             "MissingSubscriptionRegistration",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
 from shared.azure.failures import UNBOUNDED, asking, code_of, lost, must_be_absent
+from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.port_rules import asset_versions
@@ -43,8 +44,8 @@ class AzureVersions:
         with writing, content.open("rb") as file:
             try:
                 client.upload_blob(file, overwrite=False, content_settings=settings)
-            except ResourceExistsError as error:
-                if code_of(error) != "BlobAlreadyExists":
+            except HttpResponseError as error:
+                if code_of(error) not in THERE:
                     raise
                 self._same(client, path, content.stat().st_size, digest)
 

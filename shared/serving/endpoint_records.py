@@ -122,7 +122,19 @@ class EndpointRecords(ABC, Generic[E, D]):
             return DeploymentSeen("failed", str(refused))
         return DeploymentSeen("creating")
 
-    def _why(self, found: D) -> Failure:
+    def _made(self, found: E) -> DeploymentSeen:
+        """How an endpoint that is there stands itself: one that failed takes no deployment."""
+        state = state_of(found)
+        if state != "failed":
+            return DeploymentSeen(state)
+        why = self._why(found).text or "Azure tells no reason"
+        return DeploymentSeen(
+            state,
+            f"endpoint {found.name} itself failed: {why}. Where nothing serves on it, delete it, and the next release "
+            "makes it again; else look at it in Azure ML studio.",
+        )
+
+    def _why(self, found: E | D) -> Failure:
         """Of one that has failed."""
         return why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
 

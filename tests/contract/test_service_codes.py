@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from azure.core.rest._requests_basic import RestRequestsTransportResponse
 from azure.identity import ChainedTokenCredential, EnvironmentCredential
 from requests import Response
 
+from shared.azure.blobs import AzureBlobs
 from shared.azure.client import Clients, Workspace, credential
+from shared.azure.documents import BlobDocuments
 from shared.azure.failures import BoundedTransport, lost, translated
 from shared.azure.registered_assets import RegisteredAssets
 from shared.azure.service_codes import CONSEQUENCES, LOST
@@ -30,7 +34,8 @@ from shared.errors import (
     InvariantBroken,
 )
 from shared.memory import MemoryPorts
-from shared.ports import Ports
+from shared.ports import Blob, Ports
+from shared.serving.batch_endpoints import AzureBatch
 from shared.serving.endpoints import AzureServing
 from shared.settings import Settings
 
@@ -60,7 +65,8 @@ SOURCES: dict[str, str] = {
         MessageTooLarge PopReceiptMismatch QueueAlreadyExists QueueBeingDeleted QueueDisabled QueueNotFound""",
     f"{MANAGER}/troubleshooting/common-deployment-errors": """
         AllocationFailed AnotherOperationInProgress InvalidAuthenticationTokenTenant
-        InvalidSubscriptionRegistrationState MissingRegistrationForLocation MissingSubscriptionRegistration NoRegisteredProviderFound OperationNotAllowed
+        InvalidSubscriptionRegistrationState MissingRegistrationForLocation
+        MissingSubscriptionRegistration NoRegisteredProviderFound OperationNotAllowed
         RegionDoesNotAllowProvisioning RequestDisallowedByPolicy ResourceGroupBeingDeleted ResourceGroupNotFound
         ResourceQuotaExceeded SkuNotAvailable SubscriptionNotFound SubscriptionNotRegistered
         SubscriptionRequestsThrottled""",
@@ -181,11 +187,15 @@ class Answering(BoundedTransport):
     """Resource Manager, which answers everything alike."""
 
     status, code = 404, ""
+    body: Mapping[str, object] = {}
 
     def send(self, request: Any, **_: object) -> RestRequestsTransportResponse:
         told = Response()
         told.status_code, told.headers["Content-Type"] = self.status, "application/json"
-        told.raw = BytesIO(json.dumps({"error": {"code": self.code, "message": "Its own words."}}).encode())
+        body = self.body or {"error": {"code": self.code, "message": "Its own words."}}
+        if not self.body:
+            told.headers["x-ms-error-code"] = self.code
+        told.raw = BytesIO(json.dumps(body).encode())
         answered = RestRequestsTransportResponse(request=request, internal_response=told)
         answered.read()
         return answered
@@ -226,6 +236,37 @@ def test_nothing_is_taken_for_deleted_because_what_it_lies_in_is_not_found(
         LOOKS[look](workspace)
     monkeypatch.setattr(Answering, "code", "ResourceNotFound")
     assert LOOKS[look](workspace) in ("missing", True, None)
+
+
+@pytest.mark.parametrize(
+    "code", ["BlobAlreadyExists", "BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"]
+)
+def test_what_is_there_and_may_not_change_is_there(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy of the account makes each container's blobs immutable; which of two reasons a 409 has is not said."""
+    monkeypatch.setattr(Answering, "status", 409)
+    monkeypatch.setattr(Answering, "code", code)
+    service = Clients(WORKSPACE, Anybody(), Answering).blobs()
+    content = b"evidence"
+    digest = hashlib.sha256(content).hexdigest()
+    assert BlobDocuments(service.get_container_client("documents")).put(content) == digest
+    if code != "BlobAlreadyExists":
+        blob = Blob("landing", "birds/1.csv", "0x1", 1, datetime(2026, 3, 1, tzinfo=UTC))
+        monkeypatch.setattr("shared.azure.blobs.copy", lambda *_: None)
+        AzureBlobs(service, lambda _: service).quarantine(blob, "empty-file: nothing in it")
+
+
+@pytest.mark.parametrize("serving", [AzureServing, AzureBatch])
+def test_an_endpoint_that_failed_itself_says_so(
+    serving: type[AzureServing | AzureBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release said "deployment r1-a1 failed: ", and no more."""
+    kind = {"provisioningState": "Failed", "authMode": "AADToken"}
+    monkeypatch.setattr(Answering, "status", 200)
+    monkeypatch.setattr(Answering, "body", {"name": "birds", "location": "x", "tags": {}, "properties": kind})
+    more: Any = (None,) if serving is AzureBatch else ()  # what it calls a job with
+    seen = serving(Workspace(WORKSPACE, Anybody(), Answering), Anybody(), *more).ensure_endpoint("birds")
+    assert seen.state == "failed"
+    assert "endpoint birds itself failed" in seen.error and "delete it" in seen.error
 
 
 def test_an_archived_blob_is_rejected_by_name_and_never_a_lost_race(

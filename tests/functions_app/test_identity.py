@@ -74,7 +74,11 @@ def test_only_the_role_itself_lets_somebody_pass(kind: str, has: str, needs: str
 
 def test_a_role_in_a_claim_of_another_kind_is_none() -> None:
     with pytest.raises(Denied):
-        of(("oid", OID), ("groups", ACTING_ROLE), ("name", ACTING_ROLE), role=ACTING_ROLE)
+        of(
+            ("oid", OID),
+            *((kind, ACTING_ROLE) for kind in ("groups", "name", "role", "scp")),
+            role=ACTING_ROLE,
+        )
 
 
 @pytest.mark.parametrize("value", ["", "false", "0", "1", "yes"])

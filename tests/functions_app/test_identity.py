@@ -183,6 +183,13 @@ def test_a_stranger_is_led_to_the_sign_in_and_somebody_without_the_role_is_not(
     assert ("sign in first" in page) is leads and (ACTING_ROLE in page) is not leads
 
 
+def test_where_a_stranger_goes_after_the_sign_in_adds_nothing_to_its_address() -> None:
+    address = "https://tower.example/api/tower/x&prompt=none"
+    refused = visit(func.HttpRequest("GET", address, headers={}, route_params={"path": "x"}, body=b""))
+    assert not isinstance(refused, Visit)
+    assert "post_login_redirect_uri=/api/tower/x%26prompt%3Dnone" in refused.content.decode()
+
+
 def test_a_principal_with_a_byte_that_is_no_base_64_is_nobody() -> None:
     held = principal(("oid", OID), ("roles", LOOKING_ROLE))
     assert caller({"x-ms-client-principal": held}, LOOKING_ROLE).oid == OID

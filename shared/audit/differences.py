@@ -18,7 +18,6 @@ from shared.ports import Row
 from shared.release.machine import in_words
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages, rows
-from shared.words import say
 
 T = TypeVar("T")
 Find = Callable[[str], Row | None]
@@ -94,8 +93,9 @@ def _differs(of: str, place: str, name: str, proven: object, found: object) -> I
 
 
 def _text(value: object) -> str:
-    if isinstance(value, Reason):
-        return say(value)
+    if isinstance(value, Reason):  # not its sentence: two that differ in a fact may have the same
+        facts = ", ".join(f"{name} {fact}" for name, fact in value.facts.items())
+        return f"{value.code}{f' ({facts})' if facts else ''}{''.join(f'; {_text(one)}' for one in value.because)}"
     return ", ".join(map(_text, value)) if isinstance(value, tuple) else str(value or "nothing")
 
 

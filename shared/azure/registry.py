@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.failures import UNBOUNDED, asking
+from shared.azure.failures import UNBOUNDED, asking, must_be_absent
 from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
@@ -100,7 +100,8 @@ class Registry:
 
         try:
             found = client.components.get(component.name, component.version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             found = client.components.create_or_update(component)
         return str(found.id)
 
@@ -127,7 +128,8 @@ class Registry:
         client, version = self._workspace(), package.version()
         try:
             component = client.components.get(package.NAME, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             with TemporaryDirectory(prefix="driftloop-") as folder:
                 package.write(Path(folder))
                 carrier = SparkComponent(

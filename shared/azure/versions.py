@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
-from shared.azure.failures import UNBOUNDED, asking, code_of
+from shared.azure.failures import UNBOUNDED, asking, code_of, lost, must_be_absent
+from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.port_rules import asset_versions
@@ -43,8 +44,8 @@ class AzureVersions:
         with writing, content.open("rb") as file:
             try:
                 client.upload_blob(file, overwrite=False, content_settings=settings)
-            except ResourceExistsError as error:
-                if code_of(error) != "BlobAlreadyExists":
+            except HttpResponseError as error:
+                if code_of(error) not in THERE:
                     raise
                 self._same(client, path, content.stat().st_size, digest)
 
@@ -61,14 +62,14 @@ class AzureVersions:
         with asking("Reading a data version", self._resource, ROLE, most_s=UNBOUNDED):
             try:
                 content: bytes = self._container.download_blob(path).readall()
-            except ResourceNotFoundError as error:
-                if code_of(error) != "BlobNotFound":
-                    raise
-                raise InvariantBroken(
-                    f"{path} is gone from {self._resource}, though a data version names it.",
-                    code=Code.VERSION_FILE_LOST,
-                ) from None
+            except HttpResponseError as error:
+                self._tell_lost(error, path)
+                raise
         return content
+
+    def _tell_lost(self, error: HttpResponseError, path: str) -> None:
+        if why := lost(error, self._resource):
+            raise InvariantBroken(f"Version file {path} {why}", code=Code.VERSION_FILE_LOST) from None
 
     def list(self, prefix: str) -> list[str]:
         with asking("Listing data versions", self._resource, ROLE):
@@ -82,12 +83,8 @@ class AzureVersions:
                 try:
                     copy(source, target)
                 except HttpResponseError as error:
-                    if error.status_code != 404:
-                        raise
-                    raise InvariantBroken(
-                        f"{path} is gone from {self._resource}, though a data version names it.",
-                        code=Code.VERSION_FILE_LOST,
-                    ) from None
+                    self._tell_lost(error, path)
+                    raise
                 before, after = source.get_blob_properties(), target.get_blob_properties()
             if (before.size, before.content_settings.content_md5) != (
                 after.size,
@@ -137,7 +134,8 @@ class AzureVersions:
     def _find(self, asset: str, version: str) -> Data | None:
         try:
             return self._ml().data.get(asset, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
 
 

@@ -328,6 +328,28 @@ def located(source: Text, found: Layout) -> InputRejected | None:
     return None
 
 
+def open_quote(block: bytes, separator: str) -> str | None:
+    """The value whose quote is not closed in these whole rows, or is closed by one that opens another value; None where
+    all are. Quotes within values that have none around them are no such quotes."""
+    mark = re.escape(separator.encode())
+    for found in re.finditer(rb"(?:^|(?<=[\r\n" + mark + rb']))"((?:[^"]|"")*)("?)', block):
+        after = block[found.end() : found.end() + 1]
+        if not found[2] or (b"\n" in found[1] and after not in (b"", b"\r", b"\n", separator.encode())):
+            return found[1].decode("utf-8", "replace") if found[2] else ""
+    return None
+
+
+def not_closed(source: Text, found: Layout, value: str) -> InputRejected:
+    """The row of such a value; where it is not said, the last, to which all that follows the quote belongs."""
+    beginning = value.replace('""', '"')
+    rows = ((line, number, row) for line, _, number, row in _rows_of(source, found))
+    last = (found.line, 1, list[str]())
+    for last in rows:
+        if value and any(field.startswith(beginning) for field in last[2]):
+            break
+    return _unclosed(source.name, last[0], last[1])
+
+
 def _rows_of(source: Text, found: Layout) -> Iterator[tuple[int, int, int, list[str]]]:
     """Each row: its first line in the file, the line after it, its number, its values. Slow: only once it broke."""
     number = 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +20,7 @@ from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values.arrow_columns import WideColumn, as_text, canonical, is_bytes, needs_a_look
-from shared.values.column_kinds import STRING
+from shared.values.column_kinds import NOTHING, STRING
 from shared.values.evidence import Look
 from shared.values.texts import distinct, trimmed
 
@@ -26,6 +29,8 @@ _FOOTER_BYTES = 64 * MIB
 _BATCH_BYTES = 16 * MIB
 _BATCH_ROWS = 65_536
 _HEAD_ROWS = 2_000
+_SPARK = b"org.apache.spark.version"
+"""What Spark writes into a footer, since 3.0 (SPARK-25102)."""
 _DAMAGE = (
     pa.ArrowInvalid,
     pa.ArrowNotImplementedError,
@@ -48,6 +53,12 @@ class Parquet:
     limits: Limits
     nulls: tuple[str, ...] = ()
     """Texts that mean no value."""
+    times96: tuple[str, ...] = ()
+    """Columns of times of 96 bits that may be finer than microseconds."""
+    empty: tuple[str, ...] = ()
+    """Columns without a value, by the footer: whatever their type, the next drop settles it."""
+    unclear: tuple[str, ...] = ()
+    """Columns of floats that may hold nothing but NaN, by the footer."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,7 +66,7 @@ class Parquet:
 
     @property
     def plain(self) -> bool:
-        """Whether every column is of a type that is judged as it is, and no time is of 96 bits."""
+        """Whether every column is of a type that is judged as it is."""
         return (
             not self.nulls
             and self.rows > 0
@@ -72,12 +83,18 @@ class Parquet:
     def kind(self, column: str) -> str | None:
         """The canonical type of a column; None when there is no use for it."""
         type_ = self.schema.field(column).type
+        if column in self.empty or (column in self.unclear and self._is_nan(column)):
+            return NOTHING
         if not needs_a_look(type_):
             return canonical(type_)
         wide = WideColumn()
         for batch in self.batches([column], Budget(sys.maxsize, sys.maxsize)):
             wide.see(batch.column(0))
         return wide.kind(type_)
+
+    def _is_nan(self, column: str) -> bool:
+        batches = self.batches([column], Budget(sys.maxsize, sys.maxsize))
+        return all(pc.all(pc.is_nan(batch.column(0)), min_count=0).as_py() for batch in batches)
 
     def is_text(self, column: str) -> bool:
         """Whether a column holds text."""
@@ -139,6 +156,27 @@ class Parquet:
             raise rejected(
                 "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
             )
+
+    def finer(self) -> list[str]:
+        """The columns of `times96` that hold a time finer than microseconds, which is cut."""
+        if not self.times96:
+            return []
+        found = set[str]()
+        try:
+            for whole, fine in zip(self._counted("us"), self._counted("ns"), strict=True):
+                found |= {name for name in self.times96 if (whole[name] * 1000 != fine[name]).any()}
+        except _DAMAGE:
+            return []  # it is told where the rows are read
+        return sorted(found)
+
+    def _counted(self, unit: str) -> Iterator[dict[str, npt.NDArray[np.int64]]]:
+        """The columns of `times96` as integers, batch by batch; beyond 64 bits they begin anew."""
+        with pq.ParquetFile(
+            source(self.path), **{**guards(), "coerce_int96_timestamp_unit": unit}, pre_buffer=False
+        ) as file:
+            for batch in file.iter_batches(self.batch_rows, columns=list(self.times96), use_threads=False):
+                numbers = (pc.fill_null(column.cast(pa.int64()), 0) for column in batch.columns)
+                yield {name: each.to_numpy() for name, each in zip(batch.schema.names, numbers, strict=True)}
 
     def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
@@ -202,7 +240,27 @@ def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    names = {*schema.names}
+    flat = [at for at in range(meta.num_columns) if meta.schema.column(at).path in names]
+    fine = [] if _SPARK in (meta.metadata or {}) else [at for at in flat if _type(meta, at) == "INT96"]
+    empty = [at for at in flat if meta.num_rows and _holds(meta, at, lambda known: not known.num_values)]
+    rest = [at for at in flat if meta.num_rows and _type(meta, at) in ("FLOAT", "DOUBLE") and at not in empty]
+    unclear = [at for at in rest if _holds(meta, at, lambda known: not known.has_min_max)]
+    times96, without, some = (
+        tuple(meta.schema.column(at).path for at in each) for each in (fine, empty, unclear)
+    )
+    return replace(found, times96=times96, empty=without, unclear=some)
+
+
+def _type(meta: pq.FileMetaData, at: int) -> str:
+    return str(meta.schema.column(at).physical_type)
+
+
+def _holds(meta: pq.FileMetaData, at: int, what: Callable[[Any], bool]) -> bool:
+    """Whether something holds of a column's statistics in all row groups."""
+    groups = (meta.row_group(group).column(at).statistics for group in range(meta.num_row_groups))
+    return all(known is not None and what(known) for known in groups)
 
 
 def _check_frame(path: Place, name: str) -> None:

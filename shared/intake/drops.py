@@ -169,13 +169,28 @@ def spec_of(unit: Unit) -> ReadSpec:
     from shared.intake import ReadSpec
 
     champion, definition = unit.state.champion, unit.published().definition
-    return ReadSpec.of(
+    spec = ReadSpec.of(
         definition.data,
         unit.newest_columns(),
         unit.ports.documents.get(champion.profile) if champion else b"",
         definition.drift.cluster or "",
         definition.slices,
     )
+    return spec if champion else replace(spec, hints=_hints(unit))
+
+
+def _hints(unit: Unit) -> Mapping[str, str]:
+    """How the newest version was written, before there is a champion whose profile says it of its data."""
+    import drift
+
+    newest = unit.state.next_version - 1
+    if not newest:
+        return {}
+    try:
+        profile = drift.Profile.from_bytes(unit.ports.documents.get(unit.version(newest)[0].profile))
+    except (drift.DataError, drift.UnknownSchemaError):
+        return {}
+    return dict(profile.reading.get("hints", {}))
 
 
 def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -29,7 +29,7 @@ from shared.values.column_kinds import (
     STRING,
     join,
 )
-from shared.values.forms import TEXT, Form, decided, settle, spoilt
+from shared.values.forms import TEXT, Form, decided, settle, shown, spoilt, still
 from shared.values.nulls import without
 from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
@@ -52,6 +52,8 @@ class Sources:
     """All columns of the files, those that are left out as well."""
     told: list[str] = field(default_factory=list)
     """What people should know of how the files were read."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times of 96 bits that are finer than microseconds."""
     met: Met = field(default_factory=Met)
     """What the last pass showed."""
     _reading: Part | None = None
@@ -62,13 +64,26 @@ class Sources:
         return [part.file.name for part in self.parts]
 
     @property
-    def text(self) -> bool:
-        """Whether all files are text, which can stay text."""
-        return all(isinstance(part.file, Delimited) for part in self.parts)
+    def texts(self) -> frozenset[str]:
+        """Columns that are text in all files, or in the names of their folders, and can stay text."""
+        typed = (part for part in self.parts if isinstance(part.file, Parquet))
+        return self.there.difference(*(part.names for part in typed))
 
     def settled(self, name: str) -> str:
         """The type of a column when nothing is known of it before."""
         return STRING if self.found[name] == LONG else self.found[name]
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """Name -> style of numbers or order of dates by which others of its kind are read; not of files that differ."""
+        return _agreed(
+            (name, shown(part.looks[name], form)) for part in self.parts for name, form in part.forms.items()
+        )
+
+    @property
+    def guessed(self) -> frozenset[str]:
+        """Columns of which nothing in these files shows how they are written."""
+        return frozenset(name for part in self.parts for name, form in part.forms.items() if form.guessed)
 
     def findings(self) -> list[str]:
         """How the files were read, where people may have meant something else."""
@@ -81,7 +96,7 @@ class Sources:
             )
             if markers and self.found[name] != STRING and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
-        return told + self.met.findings()
+        return told + replace(self.met, cut=self.met.cut | self.cut.difference(self.spec.ignore)).findings()
 
     def _is_no_value(self, name: str) -> bool:
         """Whatever it looks like: it is left out, or only names its row."""
@@ -287,6 +302,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     _leave_out_indexes(sources)
     _leave_out_ignored(sources)
     _tell_of_typed_text(sources)
+    _tell_of_cut_times(sources)
     _check_same_columns(sources.parts)
     _settle(sources)
     return sources
@@ -315,6 +331,14 @@ def _tell_of_typed_text(sources: Sources) -> None:
                 what = f"is text in the file and holds {_TYPED[form.kind]}"
                 say = "if that is what it is, say so (data.columns, --column)"
                 sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+
+
+def _tell_of_cut_times(sources: Sources) -> None:
+    """Times of 96 bits come as microseconds: whether some were finer is asked of files until one says so."""
+    for part in sources.parts:
+        if isinstance(part.file, Parquet) and part.file.times96 and not sources.cut:
+            names = {own: name for name, own in part.names.items()}
+            sources.cut.update(names[own] for own in part.file.finer() if own in names)
 
 
 _TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
@@ -367,7 +391,6 @@ def _settle(sources: Sources) -> None:
     spec = sources.spec
     said = {name: kind for name, kind in spec.columns.items() if name not in spec.ignore}
     known = {name: kind for name, kind in spec.known_columns.items() if name not in spec.ignore}
-    hints: dict[str, str] = dict(spec.hints)
     for part in sources.parts:
         forms = settle(part.looks, part.separator, said, known)
         undecided = [
@@ -376,7 +399,9 @@ def _settle(sources: Sources) -> None:
             if form.open or form.bare or _is_spoilt(part, name, form, spec)
         ]
         part.look_at_all(undecided)
-        hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
+    looks = [(name, look) for part in sources.parts for name, look in part.looks.items()]
+    agreed = _agreed(((name, decided(look)) for name, look in looks), "")
+    hints = {**still(spec.hints, agreed), **agreed}
     for part in sources.parts:
         part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
         part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
@@ -393,11 +418,22 @@ def _settle(sources: Sources) -> None:
             sources.found[name] = kind
 
 
+def _agreed(shown: Iterable[tuple[str, str]], otherwise: str | None = None) -> dict[str, str]:
+    """The style of each column of which some files show one; where they show several, `otherwise`, or nothing."""
+    found: dict[str, set[str]] = {}
+    for name, style in shown:
+        if style:
+            found.setdefault(name, set()).add(style)
+    agreed = {name: next(iter(styles)) if len(styles) == 1 else otherwise for name, styles in found.items()}
+    return {name: style for name, style in agreed.items() if style is not None}
+
+
 def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
     """Nearly all values are numbers, and nobody said that they are none."""
     said = spec.columns.get(name, "")
     quiet = (
         name in spec.ignore
+        or name not in part.names
         or name == spec.id
         or spec.known_columns.get(name) == STRING
         or said in _WORDS_SAID
@@ -425,7 +461,7 @@ def _found(sources: Sources, name: str) -> str | None:
         if kind is None:
             return None
         joined = join(found, kind)
-        if joined is None and (name in spec.ignore or sources.text):
+        if joined is None and (name in spec.ignore or name in sources.texts):
             joined = STRING
         if joined is None:
             raise rejected(

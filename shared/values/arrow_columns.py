@@ -120,6 +120,14 @@ def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False)
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_floating(column.type) and kind != NUMBER:
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if column.null_count == len(column):  # whatever type it was written as
+        return pa.nulls(len(column), ARROW[STRING if kind == LONG else kind]), False
+    if kind == NOTHING:
+        raise rejected(
+            "damaged-parquet", f"column {quoted(name)} has values, and its footer says that it has none"
+        )
     if kind in (STRING, LONG):
         return _text(column), False
     if kind == DATETIME:

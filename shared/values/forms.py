@@ -38,6 +38,10 @@ class Form:
     """What people should know about this choice."""
     open: bool = False
     """More values may settle it otherwise: all of them have to be seen."""
+    evident: bool = False
+    """Other columns, or the same column elsewhere, show its style; by itself it could be another."""
+    guessed: bool = False
+    """Nothing shows its style, and one was taken, or none."""
 
 
 TEXT = Form(STRING, native=True)
@@ -63,9 +67,10 @@ def settle(
     }
     if not final:
         return forms
-    shown = {style for look in looks.values() if (style := decided(look))}
+    styles = {name: style for name, look in looks.items() if (style := decided(look))}
+    shown, known = {*styles.values()}, still(hints or {}, styles)
     for name, form in forms.items():
-        own = {(hints or {}).get(name, "")}
+        own = {known.get(name, "")}
         if form.open and form.kind in (NUMBER, INTEGER):
             forms[name] = _with_style(looks[name], form, (own & STYLES) or (shown & STYLES), separator)
         elif form.open and form.kind == DATETIME:
@@ -73,6 +78,18 @@ def settle(
             needed = asked or before.get(name) == DATETIME
             forms[name] = _with_order(name, looks[name], own & ORDERS, shown & ORDERS, needed=needed)
     return forms
+
+
+def still(hints: Mapping[str, str], styles: Mapping[str, str]) -> dict[str, str]:
+    """The hints of a kind, numbers or dates, that no column contradicts: else these files are written in another way.
+    An empty hint says that others differ."""
+    pairs = [(hints[name], style) for name, style in styles.items() if name in hints]
+    changed = [
+        kind
+        for kind in (STYLES, ORDERS)
+        if any(old != new and {old, new} <= {*kind, ""} for old, new in pairs)
+    ]
+    return {name: style for name, style in hints.items() if not any(style in kind for kind in changed)}
 
 
 def decided(look: Look) -> str:
@@ -84,6 +101,11 @@ def decided(look: Look) -> str:
         return fits[0]
     dates = look.dates
     return dates.order() if dates.possible and not dates.by_spread and not dates.both_orders else ""
+
+
+def shown(look: Look, form: Form) -> str:
+    """The style that a column was read with, where something showed it: others of its name are read alike."""
+    return decided(look) or (form.style if form.evident else "")
 
 
 def _alone(name: str, look: Look, said: str, before: str) -> Form:
@@ -162,7 +184,9 @@ def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> For
         f"has three digits after each {mark}, read as {read}; if not, say `{other}` (data.columns, --column)"
     )
     usual = point and separator == ","
-    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or styles else doubt)
+    sure = len(styles) == 1
+    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or sure else doubt)
+    kept = replace(kept, evident=sure, guessed=not sure)
     return replace(kept, native=style == POINT and look.rows["plain"] == look.values and not look.markers)
 
 
@@ -183,7 +207,8 @@ def _clear_times(look: Look) -> Form:
 
 
 def _in_order(order: str, why: str = "") -> Form:
-    return Form(DATETIME, order, doubt=f"holds dates, read with the {order.replace('-', ' ')}{why}")
+    doubt = f"holds dates, read with the {order.replace('-', ' ')}{why}"
+    return Form(DATETIME, order, doubt=doubt, evident=True)
 
 
 def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed: bool) -> Form:
@@ -200,7 +225,7 @@ def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed
     if needed:
         raise rejected("ambiguous-dates", f"column {quoted(name)} {words}")
     say = "say `day-first`, `month-first` or `year-first` (data.columns, --column)"
-    return replace(TEXT, doubt=f"{words}, so it stays text: {say}")
+    return replace(TEXT, doubt=f"{words}, so it stays text: {say}", guessed=True)
 
 
 def _told_of_times(look: Look, form: Form, before: str) -> Form:

@@ -78,6 +78,12 @@ class Delimited:
             return looks, whole, self._seen(found, looks)
         return (looks, True, []) if not found.strip() and whole else (self.look(self.columns), True, [])
 
+    @property
+    def rowless(self) -> bool:
+        """Whether nothing but line ends follows the header."""
+        with self._body() as stream:
+            return all(not piece.strip(b"\r\n") for piece in iter(lambda: stream.read(SAMPLE_BYTES), b""))
+
     def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
         """What all rows show of some columns."""
         looks = {name: Look() for name in columns}

@@ -25,6 +25,7 @@ _SAMPLE_ROWS = 50
 _MOST_ABOVE = 30
 """Lines of titles and comments that may stand above a header."""
 _SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
+_BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
 _COMMENTS = ("#", "//", "%", "--", ";")
 
@@ -140,7 +141,12 @@ class _Head:
     def _fields(self, record: str, separator: str) -> list[str]:
         escape = "\\" if self._escapes else None
         try:
-            rows = csv.reader(io.StringIO(record, newline=""), delimiter=separator, escapechar=escape)
+            rows = csv.reader(
+                io.StringIO(record, newline=""),
+                delimiter=separator,
+                escapechar=escape,
+                skipinitialspace=separator != " ",
+            )
             return [field.strip() for field in next(rows, [])]
         except csv.Error:
             return [record]
@@ -282,9 +288,9 @@ def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
 
 
 def nfc(name: str) -> str:
-    """Accents composed, lines ended alike, without blanks and signs of no width around: names that look the same are
-    the same."""
-    name = unicodedata.normalize("NFC", name).replace("\r\n", "\n")
+    """Accents composed, lines ended alike, every blank of one kind, without blanks and signs of no width around: names
+    that look the same are the same."""
+    name = _BLANKS.sub(" ", unicodedata.normalize("NFC", name).replace("\r\n", "\n"))
     return name.strip().strip(number_text.UNSEEN).strip()
 
 

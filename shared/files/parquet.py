@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -19,7 +20,7 @@ from shared.files.formats import Budget
 from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
-from shared.values.arrow_columns import WideColumn, as_text, canonical, is_bytes, needs_a_look
+from shared.values.arrow_columns import WideColumn, as_text, as_words, canonical, is_bytes, needs_a_look
 from shared.values.column_kinds import NOTHING, STRING
 from shared.values.evidence import Look
 from shared.values.texts import distinct, trimmed
@@ -29,6 +30,8 @@ _FOOTER_BYTES = 64 * MIB
 _BATCH_BYTES = 16 * MIB
 _BATCH_ROWS = 65_536
 _HEAD_ROWS = 2_000
+_LARGE = 19_000_000
+"""Dates as in 20240131 are no smaller, and seconds since 1970 have not been since."""
 _SPARK = b"org.apache.spark.version"
 """What Spark writes into a footer, since 3.0 (SPARK-25102)."""
 _DAMAGE = (
@@ -59,6 +62,8 @@ class Parquet:
     """Columns without a value, by the footer: whatever their type, the next drop settles it."""
     unclear: tuple[str, ...] = ()
     """Columns of floats that may hold nothing but NaN, by the footer."""
+    large: tuple[str, ...] = ()
+    """Columns of numbers that may count times, by the footer."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -112,7 +117,7 @@ class Parquet:
         first = replace(self, batch_rows=_HEAD_ROWS).batches(list(columns), Budget(sys.maxsize, sys.maxsize))
         if columns and (batch := next(first, None)) is not None:
             for name in columns:
-                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                words = as_words(batch.column(name)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
@@ -121,7 +126,7 @@ class Parquet:
         looks = {name: Look() for name in columns}
         for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
             for name in columns:
-                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                words = as_words(batch.column(name)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
@@ -240,17 +245,37 @@ def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
-    names = {*schema.names}
-    flat = [at for at in range(meta.num_columns) if meta.schema.column(at).path in names]
-    fine = [] if _SPARK in (meta.metadata or {}) else [at for at in flat if _type(meta, at) == "INT96"]
-    empty = [at for at in flat if meta.num_rows and _holds(meta, at, lambda known: not known.num_values)]
-    rest = [at for at in flat if meta.num_rows and _type(meta, at) in ("FLOAT", "DOUBLE") and at not in empty]
-    unclear = [at for at in rest if _holds(meta, at, lambda known: not known.has_min_max)]
-    times96, without, some = (
-        tuple(meta.schema.column(at).path for at in each) for each in (fine, empty, unclear)
+    return Parquet(
+        path, name, schema, meta.num_rows, _batch_rows(meta), limits, **_shown_by_footer(meta, schema)
     )
-    return replace(found, times96=times96, empty=without, unclear=some)
+
+
+def _shown_by_footer(meta: pq.FileMetaData, schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """What a footer shows of columns that have a name of their own and no nesting."""
+    names = {name for name, count in Counter(schema.names).items() if count == 1}
+    flat = {path: at for at in range(meta.num_columns) if (path := meta.schema.column(at).path) in names}
+    spark = _SPARK in (meta.metadata or {})
+    empty = {name for name, at in flat.items() if meta.num_rows and _holds(meta, at, _is_empty)}
+    floats = [name for name in flat if name not in empty and pa.types.is_floating(schema.field(name).type)]
+    numbers = [*floats, *(name for name in flat if pa.types.is_integer(schema.field(name).type))]
+    return {
+        "times96": tuple(name for name, at in flat.items() if not spark and _type(meta, at) == "INT96"),
+        "empty": tuple(empty),
+        "unclear": tuple(n for n in floats if meta.num_rows and _holds(meta, flat[n], _has_no_range)),
+        "large": tuple(name for name in numbers if meta.num_rows and _holds(meta, flat[name], _is_large)),
+    }
+
+
+def _is_empty(known: Any) -> bool:
+    return not known.num_values
+
+
+def _has_no_range(known: Any) -> bool:
+    return not known.has_min_max
+
+
+def _is_large(known: Any) -> bool:
+    return bool(known.has_min_max and known.min >= _LARGE)
 
 
 def _type(meta: pq.FileMetaData, at: int) -> str:

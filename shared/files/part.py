@@ -63,6 +63,14 @@ class Part:
     def separator(self) -> str:
         return self.file.layout.separator if isinstance(self.file, Delimited) else ""
 
+    @property
+    def rowless(self) -> bool:
+        """Whether it has no row."""
+        if isinstance(self.file, Parquet):
+            return not self.file.rows
+        seen = (look.values or look.markers for look in self.looks.values())
+        return not self.partial and not any(seen) and self.file.rowless
+
     def leave_out(self, name: str) -> None:
         """Read this column no more."""
         self.names.pop(name, None)

@@ -17,7 +17,7 @@ from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_in
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
-from shared.values.arrow_columns import from_arrow, one_piece
+from shared.values.arrow_columns import as_words, from_arrow, one_piece
 from shared.values.column_kinds import (
     ARROW,
     BOOLEAN,
@@ -29,7 +29,7 @@ from shared.values.column_kinds import (
     STRING,
     join,
 )
-from shared.values.forms import TEXT, Form, decided, settle, shown, spoilt, still
+from shared.values.forms import TEXT, Form, decided, like_times, settle, shown, spoilt, still
 from shared.values.nulls import without
 from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
@@ -256,7 +256,7 @@ class Sources:
         else:
             column = table.column(part.names[name])
             if isinstance(part.file, Parquet) and name in part.forms:
-                words = one_piece(column).cast(pa.string()).dictionary_encode()
+                words = as_words(one_piece(column)).dictionary_encode()
                 column = converted(words, name, part.forms[name])
         if column.type == wanted:
             return column
@@ -299,6 +299,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     sources.there = frozenset(name for part in sources.parts for name in part.columns)
     first_looks(sources.parts, spec)
+    _leave_out_rowless(sources)
     _leave_out_indexes(sources)
     _leave_out_ignored(sources)
     _tell_of_typed_text(sources)
@@ -309,28 +310,24 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
 
 
 def _tell_of_typed_text(sources: Sources) -> None:
-    """Text in Parquet stays text; that it holds numbers or times is told as long as the column is new."""
-    spec = sources.spec
-    quiet = {
-        spec.id,
-        *spec.ignore,
-        *spec.columns,
-        *(n for n, kind in spec.known_columns.items() if kind == STRING),
-    }
-    for part in sources.parts[:1]:
-        if not isinstance(part.file, Parquet):
-            continue
-        own = {
-            there: name
-            for name, there in part.names.items()
-            if name not in quiet and part.file.is_text(there)
-        }
-        looks = part.file.head(tuple(own))
-        for there, form in settle(looks, "", {}, {}).items():
-            if form.kind in _TYPED:
-                what = f"is text in the file and holds {_TYPED[form.kind]}"
-                say = "if that is what it is, say so (data.columns, --column)"
-                sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+    """Text in Parquet stays text, and numbers numbers; that they look like something else is told as long as the column
+    is new."""
+    spec, part = sources.spec, sources.parts[0]
+    if not isinstance(part.file, Parquet):
+        return
+    file, quiet = part.file, {spec.id, *spec.ignore, *spec.columns}
+    own = {there: name for name, there in part.names.items() if name not in quiet}
+    words = [t for t, name in own.items() if spec.known_columns.get(name) != STRING and file.is_text(t)]
+    large = [t for t in file.large if t in own and spec.known_columns.get(own[t], NOTHING) == NOTHING]
+    looks = file.head((*words, *large))
+    for there, form in settle({name: looks[name] for name in words}, "", {}, {}).items():
+        if form.kind in _TYPED:
+            what = f"is text in the file and holds {_TYPED[form.kind]}"
+            say = "if that is what it is, say so (data.columns, --column)"
+            sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+    for there in large:
+        if what := looks[there].whole.likely():
+            sources.told.append(f"column {quoted(own[there])} {like_times(what, file.kind(there) or NUMBER)}")
 
 
 def _tell_of_cut_times(sources: Sources) -> None:
@@ -342,6 +339,17 @@ def _tell_of_cut_times(sources: Sources) -> None:
 
 
 _TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
+
+
+def _leave_out_rowless(sources: Sources) -> None:
+    """Parts without rows say nothing of the columns: writers leave some that have none at all."""
+    full = [part for part in sources.parts if not part.rowless]
+    if not full:
+        return
+    for part in sources.parts:
+        if part.rowless and {*part.columns} != {*full[0].columns}:
+            sources.told.append(f"{quoted(part.file.name)} has no row, and other columns: it is passed over")
+    sources.parts[:] = full
 
 
 def _leave_out_ignored(sources: Sources) -> None:

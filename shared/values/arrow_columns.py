@@ -77,6 +77,21 @@ def as_text(column: pa.Array) -> pa.Array | None:
         return None
 
 
+def as_words(column: pa.Array) -> pa.Array:
+    """A column as text; whole floats without an exponent, as 20240131101500."""
+    if pa.types.is_floating(column.type):
+        known = column.filter(pc.is_finite(column))
+        if bool(
+            pc.all(
+                pc.and_(pc.equal(pc.floor(known), known), pc.less_equal(pc.abs(known), EXACT)), min_count=0
+            ).as_py()
+        ):
+            column = pc.cast(
+                pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type)), pa.int64()
+            )
+    return column.cast(pa.string())
+
+
 class WideColumn:
     """What the values of a wide column are: text, or whole, within 64 bits, exact as a float."""
 

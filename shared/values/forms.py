@@ -9,7 +9,7 @@ from shared.intake.rejections import quoted, rejected
 from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
 from shared.values.date_text import CLEAR, DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from shared.values.evidence import FEW, Look
-from shared.values.moments_of_numbers import COMPACT, EXCEL
+from shared.values.moments_of_numbers import CLOCK, COMPACT, DAYS_FIRST, EXCEL, MONTHS_FIRST
 from shared.values.nulls import sure
 from shared.values.number_text import COMMA, POINT
 
@@ -137,8 +137,9 @@ def _empty(look: Look, before: str) -> Form:
 
 def _by_value(look: Look, said: str, before: str) -> bool:
     """Whether the values are told apart by what they are, not by how they are written: 1 and 1.0, True and true; not
-    where the version before holds them as text."""
+    where the version before holds them as text, as which plain whole numbers say the same."""
     numbers = not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+    numbers = numbers and not (before == STRING and look.values == look.rows["arrow whole"])
     truth = said == "category" and before != STRING and 0 < look.values == look.rows["truth"]
     return numbers or truth
 
@@ -160,12 +161,21 @@ def _numbers(look: Look) -> Form | None:
     if whole:
         native = look.rows["arrow whole"] == look.values and not look.markers
         return Form(INTEGER, style, native=native)
-    lossy = "holds whole numbers above 2^53, which a 64-bit float rounds" if look.rows["grown"] else ""
-    lossy = lossy or (
-        "holds more digits than a 64-bit float keeps apart" if look.rows["long fraction"] else ""
-    )
+    lossy = _lossy(look)
     native = style == POINT and look.rows["plain"] == look.values and not look.markers
     return Form(NUMBER, style, native=native, doubt=lossy)
+
+
+def _lossy(look: Look) -> str:
+    """What is told of numbers that are no longer what they were."""
+    if look.rows["rounded"]:
+        return "holds whole numbers above 2^53, which a 64-bit float rounds"
+    if look.rows["long fraction"]:
+        return "holds more digits than a 64-bit float keeps apart"
+    shortened = look.rows["shortened"]
+    if shortened and shortened + look.rows["arrow whole"] == look.values:
+        return "holds numbers like 1.23457E+12, as Excel writes long ones: their other digits are lost"
+    return ""
 
 
 def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> Form:
@@ -229,15 +239,25 @@ def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed
 
 
 def _told_of_times(look: Look, form: Form, before: str) -> Form:
-    """Whole numbers may count times: a date as a number moves from each drop to the next."""
-    what = look.whole.likely() if form.kind == INTEGER and before in ("", NOTHING, DATETIME) else ""
-    if not what:
-        return form
-    like = "dates, as in 20240131" if what == COMPACT else f"{what} since 1970"
-    words = (
-        f"holds whole numbers that look like {like}; if they are times, say `time` (data.columns, --column)"
-    )
-    return replace(form, doubt=words)
+    """Numbers may count times: a date as a number moves from each drop to the next."""
+    what = look.whole.likely() if not form.doubt and before in ("", NOTHING, DATETIME) else ""
+    return replace(form, doubt=like_times(what, form.kind)) if what else form
+
+
+def like_times(what: str, kind: str) -> str:
+    """What is told of numbers that look like times."""
+    like = _SPELLED.get(what, f"{what} since 1970")
+    numbers = "whole numbers" if kind == INTEGER else "numbers"
+    return f"holds {numbers} that look like {like}; if they are times, say `time` (data.columns, --column)"
+
+
+_SPELLED = {
+    COMPACT: "dates, as in 20240131",
+    CLOCK: "times, as in 20240131101500",
+    EXCEL: EXCEL,
+    DAYS_FIRST: "dates, as in 31012024",
+    MONTHS_FIRST: "dates, as in 01312024",
+}
 
 
 def _text(look: Look, before: str) -> Form:
@@ -308,8 +328,8 @@ def _stated_time(name: str, look: Look, said: str) -> Form:
         return Form(DATETIME, said)
     if look.dates.possible and (found := _times(look)) is not None:
         return found
-    if style := look.whole.style():
-        like = "dates" if style == COMPACT else style if style == EXCEL else f"{style} since 1970"
+    if style := look.whole.style({DAY_FIRST: DAYS_FIRST, MONTH_FIRST: MONTHS_FIRST}.get(said, "")):
+        like = _SPELLED.get(style, f"{style} since 1970")
         return Form(DATETIME, style, doubt=f"holds numbers, read as {like}")
     odd = look.odd.get("no date") or look.odd.get("truth", "")
     raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is not a time")

@@ -177,6 +177,28 @@ def test_no_number_is_no_category(tmp_path: Path) -> None:
     assert found.nulls == 1 and found.parts["values"].keys == ("1", "2")  # type: ignore[union-attr]
 
 
+def test_a_part_without_rows_says_nothing_of_the_columns(tmp_path: Path) -> None:
+    full = pa.table({"x": [1.5], "n": [1]})
+    for place, empty in enumerate([pa.table({}), pa.table({"y": [1]}).slice(0, 0), "y;n\n", "x;n\n\n"]):
+        drop = Dropped(put({"a": empty, "b": full}, tmp_path / str(place)))
+        assert drop.rows["x"] == [1.5]
+        assert ("passed over" in drop.findings) == (place < 3)
+    blank = Dropped(put({"a": "x;n\n;\n", "b": "x;n\n1.5;1\n"}, tmp_path / "blank"))
+    assert blank.reading.rows == 2, "a row without a value is a row"
+
+
+def test_a_category_that_was_text_stays_text_where_its_values_are_whole_numbers(tmp_path: Path) -> None:
+    said = {"columns": {"x": "category"}}
+    first = Dropped(put(column(["1", "2", "4S"]), tmp_path / "1"), **said)
+    assert Dropped(put(column(["1", "2", "3"]), tmp_path / "2"), first, **said).rows["x"] == ["1", "2", "3"]
+    assert Dropped(put(column(["1", "2", "3"]), tmp_path / "3"), **said).kinds["x"] == "integer"
+
+
+def test_a_name_is_the_same_whatever_blank_it_holds(tmp_path: Path) -> None:
+    first = Dropped(put("unit price;n\n1;2\n", tmp_path / "1"))
+    assert list(Dropped(put("unit\u00a0price;n\n1;2\n", tmp_path / "2"), first).kinds) == ["unit price", "n"]
+
+
 # --- times of 96 bits ----------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -21,7 +22,7 @@ from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values.arrow_columns import WideColumn, as_text, as_words, canonical, is_bytes, needs_a_look
-from shared.values.column_kinds import NOTHING, STRING
+from shared.values.column_kinds import STRING
 from shared.values.evidence import Look
 from shared.values.texts import distinct, trimmed
 
@@ -45,6 +46,18 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
+class Footer:
+    """Columns that have a name of their own and no nesting."""
+
+    empty: frozenset[str] = frozenset()
+    """Without a value."""
+    without_range: frozenset[str] = frozenset()
+    """Floats that may hold nothing but NaN."""
+    large: tuple[str, ...] = ()
+    """Numbers that may count times."""
+
+
+@dataclass(frozen=True)
 class Parquet:
     """One Parquet file whose footer has been read."""
 
@@ -58,12 +71,12 @@ class Parquet:
     """Texts that mean no value."""
     times96: tuple[str, ...] = ()
     """Columns of times of 96 bits that may be finer than microseconds."""
-    empty: tuple[str, ...] = ()
-    """Columns without a value, by the footer: whatever their type, the next drop settles it."""
-    unclear: tuple[str, ...] = ()
-    """Columns of floats that may hold nothing but NaN, by the footer."""
-    large: tuple[str, ...] = ()
-    """Columns of numbers that may count times, by the footer."""
+
+    @cached_property
+    def footer(self) -> Footer:
+        """What the footer shows of columns; costs more than to open the file."""
+        with pq.ParquetFile(source(self.path), **guards()) as file:
+            return _shown(file.metadata, self.schema)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,8 +101,6 @@ class Parquet:
     def kind(self, column: str) -> str | None:
         """The canonical type of a column; None when there is no use for it."""
         type_ = self.schema.field(column).type
-        if column in self.empty or (column in self.unclear and self._is_nan(column)):
-            return NOTHING
         if not needs_a_look(type_):
             return canonical(type_)
         wide = WideColumn()
@@ -97,7 +108,10 @@ class Parquet:
             wide.see(batch.column(0))
         return wide.kind(type_)
 
-    def _is_nan(self, column: str) -> bool:
+    def is_empty(self, column: str) -> bool:
+        """Whether no row has a value, be it written as null or, of floats, as NaN."""
+        if column not in self.footer.without_range:
+            return column in self.footer.empty
         batches = self.batches([column], Budget(sys.maxsize, sys.maxsize))
         return all(pc.all(pc.is_nan(batch.column(0)), min_count=0).as_py() for batch in batches)
 
@@ -245,47 +259,47 @@ def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    return Parquet(
-        path, name, schema, meta.num_rows, _batch_rows(meta), limits, **_shown_by_footer(meta, schema)
-    )
+    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    return replace(found, times96=_times96(meta, schema)) if any(map(_is_plain_time, schema)) else found
 
 
-def _shown_by_footer(meta: pq.FileMetaData, schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """What a footer shows of columns that have a name of their own and no nesting."""
+def _is_plain_time(field: pa.Field) -> bool:
+    """Of 96 bits there is no other."""
+    return bool(pa.types.is_timestamp(field.type) and field.type.tz is None)
+
+
+def _times96(meta: pq.FileMetaData, schema: pa.Schema) -> tuple[str, ...]:
+    if _SPARK in (meta.metadata or {}):
+        return ()
+    leaves = [
+        leaf for leaf in map(meta.schema.column, range(meta.num_columns)) if leaf.physical_type == "INT96"
+    ]
+    return tuple(leaf.path for leaf in leaves if leaf.path in schema.names)
+
+
+def _shown(meta: pq.FileMetaData, schema: pa.Schema) -> Footer:
     names = {name for name, count in Counter(schema.names).items() if count == 1}
     flat = {path: at for at in range(meta.num_columns) if (path := meta.schema.column(at).path) in names}
-    spark = _SPARK in (meta.metadata or {})
-    empty = {name for name, at in flat.items() if meta.num_rows and _holds(meta, at, _is_empty)}
+    empty = {name for name, at in flat.items() if _holds(meta, at, lambda known: not known.num_values)}
     floats = [name for name in flat if name not in empty and pa.types.is_floating(schema.field(name).type)]
     numbers = [*floats, *(name for name in flat if pa.types.is_integer(schema.field(name).type))]
-    return {
-        "times96": tuple(name for name, at in flat.items() if not spark and _type(meta, at) == "INT96"),
-        "empty": tuple(empty),
-        "unclear": tuple(n for n in floats if meta.num_rows and _holds(meta, flat[n], _has_no_range)),
-        "large": tuple(name for name in numbers if meta.num_rows and _holds(meta, flat[name], _is_large)),
-    }
-
-
-def _is_empty(known: Any) -> bool:
-    return not known.num_values
-
-
-def _has_no_range(known: Any) -> bool:
-    return not known.has_min_max
+    return Footer(
+        empty=frozenset(empty),
+        without_range=frozenset(
+            n for n in floats if _holds(meta, flat[n], lambda known: not known.has_min_max)
+        ),
+        large=tuple(name for name in numbers if _holds(meta, flat[name], _is_large)),
+    )
 
 
 def _is_large(known: Any) -> bool:
     return bool(known.has_min_max and known.min >= _LARGE)
 
 
-def _type(meta: pq.FileMetaData, at: int) -> str:
-    return str(meta.schema.column(at).physical_type)
-
-
 def _holds(meta: pq.FileMetaData, at: int, what: Callable[[Any], bool]) -> bool:
     """Whether something holds of a column's statistics in all row groups."""
     groups = (meta.row_group(group).column(at).statistics for group in range(meta.num_row_groups))
-    return all(known is not None and what(known) for known in groups)
+    return meta.num_rows > 0 and all(known is not None and what(known) for known in groups)
 
 
 def _check_frame(path: Place, name: str) -> None:

@@ -318,7 +318,7 @@ def _tell_of_typed_text(sources: Sources) -> None:
     file, quiet = part.file, {spec.id, *spec.ignore, *spec.columns}
     own = {there: name for name, there in part.names.items() if name not in quiet}
     words = [t for t, name in own.items() if spec.known_columns.get(name) != STRING and file.is_text(t)]
-    large = [t for t in file.large if t in own and spec.known_columns.get(own[t], NOTHING) == NOTHING]
+    large = [t for t in file.footer.large if t in own and spec.known_columns.get(own[t], NOTHING) == NOTHING]
     looks = file.head((*words, *large))
     for there, form in settle({name: looks[name] for name in words}, "", {}, {}).items():
         if form.kind in _TYPED:
@@ -468,6 +468,8 @@ def _found(sources: Sources, name: str) -> str | None:
         kind = part.forms[name].kind if name in part.forms else _arrow_kind(part, name, spec)
         if kind is None:
             return None
+        if kind != found and isinstance(part.file, Parquet) and name in part.names:
+            kind = NOTHING if part.file.is_empty(part.names[name]) else kind
         joined = join(found, kind)
         if joined is None and (name in spec.ignore or name in sources.texts):
             joined = STRING

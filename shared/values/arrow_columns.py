@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift.arrow_values import of_decimals
 from shared.intake.rejections import quoted, rejected
 from shared.values.column_kinds import (
     ARROW,
@@ -165,13 +166,17 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _numbers(column: pa.Array) -> tuple[pa.Array, bool]:
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        made = of_decimals(column)
+        if kind.precision <= _SURE_DIGITS:
+            return made, False
+        back = pc.cast(made, kind, safe=False)
+        return made, not pc.all(pc.equal(back, column), min_count=0).as_py()
     lossy = False
-    if pa.types.is_integer(column.type):
+    if pa.types.is_integer(kind):
         ends = pc.min_max(column).as_py()
         lossy = ends["min"] is not None and (ends["min"] < -EXACT or ends["max"] > EXACT)
-    elif pa.types.is_decimal(column.type) and column.type.precision > _SURE_DIGITS:
-        back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
-        lossy = not pc.all(pc.equal(back, column), min_count=0).as_py() if len(column.drop_null()) else False
     return pc.cast(column, pa.float64(), safe=False), lossy
 
 

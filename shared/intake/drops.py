@@ -176,18 +176,19 @@ def spec_of(unit: Unit) -> ReadSpec:
         definition.drift.cluster or "",
         definition.slices,
     )
-    return spec if champion else replace(spec, hints=_hints(unit))
+    return spec if champion else replace(spec, hints=hints(unit))
 
 
-def _hints(unit: Unit) -> Mapping[str, str]:
-    """How the newest version was written, before there is a champion whose profile says it of its data."""
+def hints(unit: Unit) -> Mapping[str, str]:
+    """How the champion's data were written, or before there is one those of the newest version."""
     import drift
 
-    newest = unit.state.next_version - 1
-    if not newest:
+    newest, champion = unit.state.next_version - 1, unit.state.champion
+    if champion is None and not newest:
         return {}
+    stored = champion.profile if champion else unit.version(newest)[0].profile
     try:
-        profile = drift.Profile.from_bytes(unit.ports.documents.get(unit.version(newest)[0].profile))
+        profile = drift.Profile.from_bytes(unit.ports.documents.get(stored))
     except (drift.DataError, drift.UnknownSchemaError):
         return {}
     return dict(profile.reading.get("hints", {}))

@@ -298,6 +298,9 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     sources.there = frozenset(name for part in sources.parts for name in part.columns)
+    if spec.only:
+        others = sorted(sources.there.difference(spec.only, spec.ignore))
+        sources.spec = spec = replace(spec, ignore=(*spec.ignore, *others))
     first_looks(sources.parts, spec)
     _leave_out_rowless(sources)
     _leave_out_indexes(sources)

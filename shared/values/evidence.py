@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from shared.values import date_text, number_text
 from shared.values.date_text import CLEAR
 from shared.values.joined_words import JoinedWords, Mask, Places, mask
-from shared.values.moments_of_numbers import Range, ranges
+from shared.values.moments_of_numbers import CLOCKS, Range, ranges
 from shared.values.nulls import markers
 from shared.values.number_text import COMMA, POINT
 from shared.values.word_sets import word_set
@@ -189,6 +189,10 @@ def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
         look.clear_dates = look.dates.all = False
         look.odd.setdefault("truth", joined.words[int(joined.starts[place])].as_py())
         look.whole.add(*found)
+        if look.whole.like_clocks and not look.whole.clocks:
+            words = joined.of(place)
+            odd = words.filter(pc.invert(pc.match_substring_regex(words, CLOCKS)))
+            look.odd.update({"no date": odd[0].as_py()} if len(odd) else {})
 
 
 def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:

@@ -30,6 +30,10 @@ _COMPACT = r"^(1[6-9]|2[01])\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{3})?)?"
 _WHOLE = r"(\.0*)?$"
 """pandas makes floats of whole numbers where one is missing."""
+_YEARS = (1600, 2199)
+_BELOW_YEAR = {8: True, 10: False, 13: False}
+"""Digits behind the year of what is written like CLOCK, and whether such numbers count times of our age as well."""
+CLOCKS = f"{_COMPACT}{_TIME}{_WHOLE}"
 _LEAST_CLOCK = 1.6e11
 _SPELLED = {
     COMPACT: ((r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3"),),
@@ -74,8 +78,19 @@ class Range:
             return ""
         if self.least >= 10_000 and self.most < 2_958_466:  # a year is no day; the last day of 9999
             return EXCEL
+        if self.like_clocks:
+            return ""
         fits = (u for u, factor in _UNITS.items() if _within(self, _BEGINS, _ENDS, 1e6 / factor))
         return next(fits, "")
+
+    @property
+    def like_clocks(self) -> bool:
+        """Whether they lie where CLOCK does, which some of them are not: as counts they would be of other centuries."""
+        return any(
+            _YEARS[0] <= self.most // 10**digits <= _YEARS[1]
+            and (not usual or self.least // 10**digits >= _YEARS[0])
+            for digits, usual in _BELOW_YEAR.items()
+        )
 
     def likely(self) -> str:
         """How such numbers count times, where hardly anything else has such values."""
@@ -96,7 +111,7 @@ def ranges(joined: JoinedWords) -> list[tuple[float, float, bool, bool]]:
     least, most = (end.reduceat(numbers, joined.starts).tolist() for end in (np.minimum, np.maximum))
     dates = joined.all(joined.matching(f"{_COMPACT}{_WHOLE}"))
     long = max(least) >= _LEAST_CLOCK
-    clocks = joined.all(joined.matching(f"{_COMPACT}{_TIME}{_WHOLE}")) if long else [False] * len(least)
+    clocks = joined.all(joined.matching(CLOCKS)) if long else [False] * len(least)
     return list(zip(least, most, dates, clocks, strict=True))
 
 
@@ -122,6 +137,11 @@ def moments(words: pa.Array, style: str) -> pa.Array | None:
         return pc.cast(pc.cast(micros, pa.int64()), ARROW[DATETIME])
     except pa.ArrowInvalid:
         return None
+
+
+def odd_one(words: pa.Array, style: str) -> str:
+    """A word that is no time in this style."""
+    return next((word for word in words.to_pylist() if word and moments(pa.array([word]), style) is None), "")
 
 
 def _spelled(words: pa.Array, style: str) -> pa.Array:

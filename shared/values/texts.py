@@ -68,10 +68,10 @@ def _nothing(words: pa.Array, name: str, form: Form) -> pa.Array:
 
 
 def _times(words: pa.Array, name: str, form: Form) -> pa.Array:
-    counted = form.style in moments_of_numbers.STYLES
-    times = (moments_of_numbers if counted else date_text).moments(words, form.style)
+    family = moments_of_numbers if form.style in moments_of_numbers.STYLES else date_text
+    times = family.moments(words, form.style)
     if times is None:
-        raise Contradicted(name, "values", "" if counted else date_text.odd_one(words, form.style))
+        raise Contradicted(name, "values", family.odd_one(words, form.style))
     return times
 
 

@@ -295,6 +295,18 @@ def test_times_that_numbers_spell_are_read_where_a_person_says_so(said: str) -> 
             assert "look like times, as in 20240131101500" in Read(column(words)).findings
 
 
+@pytest.mark.parametrize("odd", ["20241331101500", "20240230101500", "1706695200000", "5"])
+def test_a_number_that_spells_no_time_makes_no_counts_of_the_others(odd: str) -> None:
+    for place in (0, 30_000):
+        rows = ["20240131101500"] * 30_000
+        rows.insert(place, odd)
+        with pytest.raises(InputRejected, match=f"'{odd}'") as refused:
+            Read(column(rows), columns={"x": "time"})
+        assert refused.value.code == "no-time"
+    with pytest.raises(InputRejected, match="'20240230101500' in line 3"):
+        Read(column(["20240131101500", "20240230101500"]), columns={"x": "time"})
+
+
 @pytest.mark.parametrize("numbers", [[1706695200, 1706781600], [20240131, 20240201], [20240131101500] * 2])
 def test_numbers_of_parquet_that_look_like_times_are_told(numbers: list[int]) -> None:
     for values in (numbers, [float(number) for number in numbers]):

@@ -217,6 +217,14 @@ def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
         ("contract", row.contract),
     ):
         yield from _differs(of, place, name, proven.last(name), found)
+    for name, found in (
+        ("path", row.path),
+        ("train", str(row.train_rows)),
+        ("holdout", str(row.holdout_rows)),
+        ("profile", row.profile),
+    ):
+        if last := proven.last(name):  # older entries do not have it
+            yield from _differs(of, place, name, last, found)
 
 
 def _documents(
@@ -243,7 +251,7 @@ def _documents(
         named |= {
             (digest, f"version {n}")
             for n, one in record.versions.items()
-            for digest in map(one.last, ("report", "metric", "contract"))
+            for digest in map(one.last, ("profile", "report", "metric", "contract"))
         }
     for digest, of in sorted(named):
         if not digest or digest in but:

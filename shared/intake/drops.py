@@ -335,6 +335,10 @@ def _told(what: str, version: DataVersion, record: InboxRecord, before: str = ""
         "rows": str(version.rows),
         "content": version.content_hash,
         "asset": version.asset_id,
+        "path": version.path,
+        "train": str(version.train_rows),
+        "holdout": str(version.holdout_rows),
+        "profile": version.profile,
     }
     if version.contract:
         detail |= {"contract": version.contract, "rejected": str(version.rejected_rows)}

@@ -46,19 +46,24 @@ def local_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure
             os.environ.update(before)
 
 
-class AppsTogether(LoadFileScheduling):
-    """A test file is one process's; so are all files that share the app on a local Azure of its own."""
+TOGETHER = ("tests/acceptance/", "tests/infra/")
+"""Folders whose files share what is dear to start: the app on a local Azure of its own, Microsoft's Bicep compiler."""
+
+
+class DearTogether(LoadFileScheduling):
+    """A test file is one process's; so are all files of some folders."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "acceptance" if nodeid.startswith("tests/acceptance/") else str(super()._split_scope(nodeid))
+        folder = next((each for each in TOGETHER if nodeid.startswith(each)), None)
+        return folder or str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AppsTogether:
-    return AppsTogether(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> DearTogether:
+    return DearTogether(config, log)
 
 
-LONGEST_FIRST = ("acceptance", "tower", "loops", "simulator", "intake", "local")
+LONGEST_FIRST = ("acceptance", "infra", "tower", "loops", "simulator", "intake", "local")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.loopfile.window_kind import WindowKind
 from shared.redaction import misfits
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Assets:
     """Check file -> component id."""
     reader: str = ""
     """The program of jobs that read drops; empty where none may, and in older publications."""
+    window: WindowKind = WindowKind.FOLDER
+    """What the pipeline asks its training window to be; a folder in older publications."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Id of environment or code -> SHA-256 of its content when it was published; none in older publications."""
 

@@ -20,11 +20,8 @@ from local.jobs.plan import Plan, Step
 from local.jobs.storage import Place, place_of
 
 _FILE = "MLTable"
-_MODES = {
-    "uri_file": {"download", "romount", "mount", "direct"},
-    "uri_folder": {"download", "romount", "mount", "direct"},
-    "mltable": {"download", "romount", "mount", "direct", "evalmount", "evaldownload"},
-}
+_PLAIN = {"download", "romount", "readonlymount", "mount", "direct"}
+_MODES = {"uri_file": _PLAIN, "uri_folder": _PLAIN, "mltable": {*_PLAIN, "evalmount", "evaldownload"}}
 
 
 @dataclass(frozen=True)

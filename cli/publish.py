@@ -39,10 +39,10 @@ def add_to(app: typer.Typer) -> None:
 def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     """Check a loop file. Errors report the line, the value found and the values allowed, all at once."""
     from shared import loopfile
-    from shared.loopfile.window_kind import window_kind
+    from shared.azure.asked_window import asked_window
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
-    window_kind(folder_of(folder), definition)
+    asked_window(folder_of(folder), definition)
     for name in definition.environments:
         loopfile.load(folder, overrides=tuple(overrides or ()), environment=name)
     loaded.own_code(folder_of(folder), definition)

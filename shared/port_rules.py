@@ -10,8 +10,8 @@ from heapq import nsmallest
 
 from shared import accounts
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InputRejected, InvariantBroken
-from shared.loopfile.window_kind import WindowKind
 from shared.ports import Change, Delete
 
 OWN_REQUESTS = "driftloop-"

@@ -17,7 +17,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.release import JobLog, JobStep, Release
 from shared.domain.version import DataVersion
-from shared.loopfile.window_kind import WindowKind
+from shared.domain.window import WindowKind
 
 # --- state ---------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """What a step gets of the data that it is given: by the type of the input and its mode.
 
-Sources: MicrosoftDocs/azure-ai-docs, how-to-read-write-data-v2.md (which mode a type knows; `eval_mount` lays files out by
-account, container and path; a table of files is evaluated, one of rows is taken directly), reference-yaml-mltable.md
-(the file MLTable); azureml-examples#1889 (a folder without it fails the job) and #2048 (a short datastore address in it as well);
-azure-docs#92643 (what has rows cannot be mounted).
+Sources: MicrosoftDocs/azure-ai-docs, how-to-read-write-data-v2.md (which mode a type knows; `eval_mount` lays files out
+by account, container and path; a table of files is evaluated, one of rows is taken directly), reference-yaml-mltable.md
+(the file MLTable); azureml-examples#1889 (a folder without it fails the job) and #2048 (a short datastore address in it
+as well); azure-docs#92643 (what has rows cannot be mounted). Types that do not fit: docs/assumptions.md, A91.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Table:
         """Of the files that it names; StepFailed for a table of rows, which has none to give."""
         for step in self._content.get("transformations") or []:
             said = step if isinstance(step, str) else next(iter(step))
-            raise StepFailed(f"{_FILE}: a table with the step {said} yields rows, and only files are mounted.")
+            raise StepFailed(
+                f"{_FILE}: a table with the step {said} yields rows, and only files are mounted."
+            )
         yield from map(place_of, self.addresses())
 
     def addresses(self) -> Iterator[str]:
@@ -99,7 +101,9 @@ def table(folder: Path, uri: str) -> Table:
     try:
         content = yaml.safe_load(file.read_bytes())
         paths = content["paths"]
-        fits = bool(paths) and all(len(one) == 1 and set(one) <= {"file", "folder", "pattern"} for one in paths)
+        fits = bool(paths) and all(
+            len(one) == 1 and set(one) <= {"file", "folder", "pattern"} for one in paths
+        )
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise StepFailed(f"MLTable yaml schema is invalid ({uri}): {error}") from error
     if not fits:

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from shared.azure.asked_window import asked_window
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import UNBOUNDED, asking
 from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
-from shared.loopfile.window_kind import window_kind
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -49,7 +49,7 @@ class Registry:
             return self._register(client, folder, definition, progress)
 
     def _register(self, client: MLClient, folder: Path, definition: Definition, progress: Progress) -> Assets:
-        window = window_kind(folder, definition)
+        window = asked_window(folder, definition)
         progress(f"training pipeline {definition.train.pipeline}")
         pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}_training")
         checks = {}

@@ -17,8 +17,8 @@ from shared.azure.client import Workspace
 from shared.azure.failures import UNBOUNDED, asking, code_of
 from shared.azure.registered_assets import API
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.loopfile.window_kind import WindowKind
 from shared.port_rules import TABLE, asset_versions, table
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class AzureVersions:
                 )
 
     def tabulate(self, folder: str, parts: Sequence[str], kind: WindowKind) -> None:
-        """By addresses in full: in an MLTable a short one is "not a valid datastore uri path" (azureml-examples#2048)."""
+        """By addresses in full: a short one is "not a valid datastore uri path" there (azureml-examples#2048)."""
         with TemporaryDirectory(prefix="driftloop-") as place:
             file = Path(place) / TABLE
             file.write_bytes(table((self._address(part) for part in parts), kind))
@@ -178,7 +178,9 @@ class AzureVersions:
         properties = {
             "dataType": "mltable",
             "dataUri": self._address(folder),
-            "referencedUris": [path["file"] for path in said["paths"]],  # for lineage, as the client sends them
+            "referencedUris": [
+                path["file"] for path in said["paths"]
+            ],  # for lineage, as the client sends them
             "tags": dict(tags),
             "description": description,
         }

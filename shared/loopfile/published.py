@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.loopfile.window_kind import WindowKind
 from shared.redaction import misfits
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.intake.rejections import rejected
-from shared.loopfile.window_kind import WindowKind
 from shared.port_rules import TABLE, asset_versions, check_blob_name, table
 from shared.ports import Blob, Clock
 

@@ -12,10 +12,10 @@ from shared.canary import bake_evidence, canary_evidence, challenger_size, drop_
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
+from shared.domain.window import WindowKind
 from shared.errors import AnswersAwaited, ConfigurationError, DriftloopError, InvariantBroken
 from shared.gate import gate_evidence
 from shared.loopfile.published import Published
-from shared.loopfile.window_kind import WindowKind
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale, Serving
 from shared.redaction import reason_of

@@ -20,8 +20,8 @@ from shared.assets import same_asset
 from shared.azure.blobs import AzureBlobs
 from shared.azure.client import Clients, credential
 from shared.azure.failures import BoundedTransport
+from shared.domain.window import WindowKind
 from shared.errors import Conflict, InputRejected, InvariantBroken
-from shared.loopfile.window_kind import WindowKind
 from shared.memory import MemoryPorts
 from shared.memory.outbound import MemoryQueue
 from shared.ports import Blob, Ports
@@ -297,7 +297,9 @@ def test_a_table_names_the_parts_of_versions_and_copies_none(
         [{"read_parquet": {"include_path_column": False}}] if kind is WindowKind.ROWS else None,
     )
     addresses = [path["file"] for path in said["paths"]]
-    assert [address.partition("/paths/")[2] or address.partition("versions/")[2] for address in addresses] == parts
+    assert [
+        address.partition("/paths/")[2] or address.partition("versions/")[2] for address in addresses
+    ] == parts
     with pytest.raises(InvariantBroken, match="other content"):
         ports.versions.tabulate(f"{loop}/t", parts[:1], kind)
 

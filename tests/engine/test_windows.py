@@ -1,4 +1,4 @@
-"""What a release trains on is named, not copied: how many calls that takes, and what is left of a crash between them."""
+"""What a release trains on is named, not copied: by how many calls, and what is left of a crash between them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import yaml
 
 from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
+from shared.domain.window import WindowKind
 from shared.errors import InvariantBroken
-from shared.loopfile.window_kind import WindowKind
 from shared.ports import Row
 from shared.release import effects
 from shared.release import observations as obs
@@ -106,7 +106,10 @@ def test_a_folder_of_several_versions_is_made_of_copies_within_the_account() -> 
 
     name, _, version = life.release(2).window.removeprefix("azureml:").partition(":")
     folder = life.real.versions.assets[name, version].folder
-    assert [path.rpartition("/")[2][:6] for path in life.real.versions.list(f"{folder}/")] == ["v00001", "v00002"]
+    assert [path.rpartition("/")[2][:6] for path in life.real.versions.list(f"{folder}/")] == [
+        "v00001",
+        "v00002",
+    ]
 
 
 @pytest.mark.parametrize("kind", [WindowKind.ROWS, WindowKind.FILES])
@@ -134,7 +137,11 @@ def test_a_way_back_gives_its_checks_the_kind_that_they_ask_for_now() -> None:
     life.act("rollback", to=1, gate=True, id="back")
     life.rest()
 
-    check = next(job.spec for name, job in life.real.training.jobs.items() if name.startswith("birds-r3") and "-c" in name)
+    check = next(
+        job.spec
+        for name, job in life.real.training.jobs.items()
+        if name.startswith("birds-r3") and "-c" in name
+    )
     assert life.release(3).phase is Phase.LIVE
     assert life.release(3).window == life.release(1).window
     assert check.training_data.startswith("azureml:birds-window-rows:")

@@ -56,7 +56,7 @@ from shared.azure import job_steps, registry
 from shared.azure.arm import ResourceManager
 from shared.azure.client import Workspace, credential
 from shared.azure.registered_assets import API
-from shared.loopfile.window_kind import WindowKind
+from shared.domain.window import WindowKind
 from shared.ports import JobSpec
 from shared.settings import Settings
 from shared.wiring import azure_ports
@@ -1131,7 +1131,7 @@ jobs:
 
 
 class TestTables:
-    """Which mode a type knows, and how evaluated files lie: how-to-read-write-data-v2.md of MicrosoftDocs/azure-ai-docs."""
+    """Modes by type, and how evaluated files lie: MicrosoftDocs/azure-ai-docs, how-to-read-write-data-v2.md."""
 
     def test_a_loop_trains_from_the_parts_that_its_table_names(
         self,
@@ -1222,7 +1222,9 @@ class TestTables:
         blobs.get_blob_client("versions", f"{name}/t/a.parquet").upload_blob("rows")
         asset = registered_table(client, name)
         given = {"t": Input(type="mltable", path=asset)}
-        client.jobs.create_or_update(command(name=name, command="true", environment=environment, inputs=given))
+        client.jobs.create_or_update(
+            command(name=name, command="true", environment=environment, inputs=given)
+        )
         assert ended(client, name).status == "Failed"
         assert "Not able to find MLTable file" in failure(client, name)
 
@@ -1247,6 +1249,8 @@ def registered_table(client: MLClient, name: str, asset: str = "") -> str:
     body = {"properties": {"dataType": "mltable", "dataUri": where}}
     arm = ResourceManager(DefaultAzureCredential())
     path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
-    path += f"/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}/data/{asset or f'{name}-t'}/versions/1"
+    path += (
+        f"/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}/data/{asset or f'{name}-t'}/versions/1"
+    )
     answer = arm._sent(HttpRequest("PUT", arm._address + path, params={"api-version": API}, json=body))
     return str(answer.json()["id"])

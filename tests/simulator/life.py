@@ -15,10 +15,10 @@ from shared import loopfile
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.release import Phase, Release
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Published
-from shared.loopfile.window_kind import WindowKind
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.ports import Answer
 from shared.runtime import publication, run_queue, unit_of_work

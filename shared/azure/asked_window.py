@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import plain_yaml
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,23 +23,7 @@ if TYPE_CHECKING:
 INPUT = "training_data"
 
 
-class WindowKind(StrEnum):
-    """How a training window is given to a pipeline."""
-
-    FOLDER = "folder"
-    """A folder of Parquet files."""
-    ROWS = "rows"
-    """A table: a file MLTable that names Parquet files, and says that they are read as such."""
-    FILES = "files"
-    """A table that names the files alone."""
-
-    @property
-    def data_type(self) -> str:
-        """Azure ML's word for the input and for the data asset."""
-        return "uri_folder" if self is WindowKind.FOLDER else "mltable"
-
-
-def window_kind(folder: Path, definition: Definition) -> WindowKind:
+def asked_window(folder: Path, definition: Definition) -> WindowKind:
     """As the YAML files of the loop in `folder` say; ConfigurationError names the file, the input and what to write.
 
     A file that cannot be read asks for nothing: publishing says what is wrong with it.

@@ -30,8 +30,8 @@ from azure.storage.blob import BlobServiceClient
 import drift
 from local.azure import LocalAzure
 from local.jobs import compute, spark_application, spark_storage
-from local.jobs.exceptions import StepFailed
 from local.jobs.catalog import long_uri
+from local.jobs.exceptions import StepFailed
 from local.jobs.plan import plan_of
 from local.refusal import ArmError
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE

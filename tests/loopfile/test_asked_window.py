@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+import cli
 from shared import loopfile
 from shared.azure.asked_window import asked_window
 from shared.domain.window import WindowKind
@@ -128,6 +130,14 @@ def test_the_example_of_a_table_takes_its_files() -> None:
     folder = ROOT / "loops/prices"
     definition = loopfile.load(folder, overrides=("train.pipeline=train-table.yml",))
     assert asked_window(folder, definition) is WindowKind.FILES
+
+
+def test_validate_tells_it_before_anything_is_published(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cli.app, ["validate", str(loop(tmp_path, "uri_file", {}))], env={"COLUMNS": "200"}
+    )
+    assert done.exit_code != 0
+    assert "inputs.training_data is of type uri_file" in f"{done.output}{done.exception}"
 
 
 def test_a_publication_of_before_asks_for_a_folder() -> None:

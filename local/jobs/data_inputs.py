@@ -52,7 +52,8 @@ def check(plan: Plan, registered: Callable[[str], str]) -> None:
                 continue
             where = f"Step '{step.path}'" if step.path else "The job"
             way = way_of(step, name)
-            if source.kind == "asset" and (its := registered(source.value)) and source.type not in ("", its):
+            its = registered(source.value) if source.kind == "asset" and source.type.lower() in _MODES else ""
+            if its and source.type.lower() != its.lower():
                 raise invalid(
                     f"{where}: the input '{name}' is of type {source.type}, and the data asset {source.value} is of "
                     f"type {its}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -63,7 +63,9 @@ def profile(
         if _stored(data):
             raise ConfigurationError(f"{data} is a stored profile already; compare takes it as it is")
         columns = said(column)
-        read = _read(data, ignore, columns, null, by=by)
+        read = _read(
+            data, {"ignore": tuple(ignore or ()), "columns": columns, "nulls": tuple(null or ())}, by=by
+        )
         kept = read.stored()
         check_named((*columns, *(ignore or ())), read.there)
         _check_apart(output, data)
@@ -172,29 +174,48 @@ def _both(
     stored = known or new
     alike = {**(stored.columns if stored else {}), **columns}
     nulls = null or list(stored.nulls if stored else ())
-    before = known or _read(reference, ignore, alike, nulls, by=by, hints=new.hints if new else {})
+    how: dict[str, Any] = {"ignore": tuple(ignore or ()), "columns": alike, "nulls": tuple(nulls or ())}
+    before = known or _read(reference, how, by=by, hints=new.hints if new else {})
+    if (
+        before.guessed
+        and not known
+        and not new
+        and before.guessed.intersection(shown := _hints(current, how))
+    ):
+        before = _read(reference, how, by=by, hints=shown)
     stored_by = {one.column for one in before.profile.by}
     if lost := next((name for name in by or () if name not in stored_by), None):
         raise DataError(
             f"it was not stored by {lost}", reference.name, f"Run driftloop profile with --by {lost}."
         )
-    after = new or _read(current, ignore, alike, nulls, grid=before.profile, hints=before.hints)
+    after = new or _read(current, how, grid=before.profile, hints=before.hints)
     check_named((*columns, *(ignore or ())), before.there | after.there)
     return before, after
 
 
-def _read(
-    path: Path, ignore: list[str] | None, columns: dict[str, str], null: list[str] | None, **how: Any
-) -> Profiled:
+def _read(path: Path, how: Mapping[str, Any], **more: Any) -> Profiled:
+    from shared.reader import profile_files
+
+    with _named(path):
+        return profile_files.profile(path, **how, **more)
+
+
+def _hints(path: Path, how: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the other file shows of columns of which this one shows nothing."""
+    from shared.reader import profile_files
+
+    with _named(path):
+        return profile_files.hints(path, **how)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
     """Errors say which of the two it is: files of two folders are often called alike."""
     from drift import DataError
     from shared.errors import ConfigurationError, InputRejected
-    from shared.reader import profile_files
 
     try:
-        return profile_files.profile(
-            path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
-        )
+        yield
     except (DataError, InputRejected) as error:
         raise ConfigurationError(f"{path}: {error}") from error
 

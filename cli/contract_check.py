@@ -69,16 +69,19 @@ def _of_file(contract: Path) -> ReadSpec:
 
 
 def _of_loop(loop: str) -> ReadSpec:
-    """As the loop's next drop is read: a published loop knows the types of its columns."""
+    """As the loop's next drop is read: a published loop knows its columns' types, and how they were written."""
+    from dataclasses import replace
+
     from shared import loopfile
-    from shared.intake import ReadSpec
+    from shared.intake import ReadSpec, drops
     from shared.runtime import unit_of_work
 
     if Path(loop).exists():
         return ReadSpec.of(loopfile.load(Path(loop)).data, {}, b"")
     session.overview(loop)
     unit = unit_of_work.read(session.ports(), loop)
-    return ReadSpec.of(unit.published().definition.data, unit.newest_columns(), b"")
+    spec = ReadSpec.of(unit.published().definition.data, unit.newest_columns(), b"")
+    return replace(spec, hints=drops.hints(unit))
 
 
 def _checked(file: Path, spec: ReadSpec) -> tuple[Sequence[Result], int, Sequence[str]]:

@@ -49,12 +49,13 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
     from azure.core.exceptions import ResourceNotFoundError
 
     from shared.azure.client import ML_ROLE
-    from shared.azure.failures import asking
+    from shared.azure.failures import asking, must_be_absent
 
     with asking("Reading a compute", f"Azure ML compute {name}", ML_ROLE):
         try:
             found = ml().compute.get(name)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             raise ConfigurationError(
                 f"the workspace has no compute {name}; "
                 "correct `train.compute`, `serve.compute` or the pipeline's step, or leave it out there for serverless "

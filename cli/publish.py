@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     """Check a loop file. Errors report the line, the value found and the values allowed, all at once."""
     from shared import loopfile
-    from shared.azure.asked_window import asked_window
+    from shared.retraining.asked_window import asked_window
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     asked_window(folder_of(folder), definition)

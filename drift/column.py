@@ -124,14 +124,16 @@ class ColumnBuilder:
             self.sample.append(np.full(sampled, np.nan))
 
     def finish(self, read: Ints) -> ColumnProfile:
-        """The profile of everything added; of the texts that were to be read, these are."""
+        """The profile of everything added; of the texts that were to be read, these are. A column without a value is
+        empty, whatever type it was written as."""
+        if self._type is None or pa.types.is_null(self._type) or self._nulls == self._rows > 0:
+            return ColumnProfile(self.name, "empty", "null", self._rows, self._nulls)
         parts = {name: part.finish() for name, part in self._parts.items()}
         if self.kind == "text" and (languages := self._languages.finish(read)):
             parts["language"] = languages
-        kind = self.kind if self._type is not None and not pa.types.is_null(self._type) else "empty"
         return ColumnProfile(
             self.name,
-            kind or "empty",
+            self.kind or "empty",
             _type_name(self._type),
             self._rows,
             self._nulls,
@@ -172,6 +174,10 @@ class ColumnBuilder:
         self._nulls += self._grid("values").add(present(column))
 
     def _count_categories(self, column: Column) -> None:
+        if pa.types.is_floating(column.type):
+            known = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+            self._nulls += known.null_count - column.null_count
+            column = known
         keys, counts = tally(column)
         self._counts("values").add(keys, counts)
 

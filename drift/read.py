@@ -32,7 +32,8 @@ def files(path: Path) -> list[Path]:
 def open_parquet(
     path: Path, metadata: pq.FileMetaData | None = None, words: Sequence[str] = ()
 ) -> pq.ParquetFile:
-    """The file, with some columns of strings as dictionaries."""
+    """The file, with some columns of strings as dictionaries; times of 96 bits as microseconds, as nanoseconds end in
+    the year 2262 and others would come out as other times."""
     with path.open("rb") as stream:
         if stream.read(4) != b"PAR1":
             raise DataError(
@@ -41,7 +42,9 @@ def open_parquet(
                 "Read it as a DataFrame or Arrow data first; the command driftloop compare reads CSV as well.",
             )
     try:
-        return pq.ParquetFile(path, metadata=metadata, read_dictionary=list(words))
+        return pq.ParquetFile(
+            path, metadata=metadata, read_dictionary=list(words), coerce_int96_timestamp_unit="us"
+        )
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"this is not a readable Parquet file ({short(error)})", path.name, "Write the file again."

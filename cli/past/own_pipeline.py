@@ -26,11 +26,11 @@ import pandas as pd
 from cli.past import pipeline_file
 from cli.past.model import Trained, Training
 from cli.past.pipeline_file import Step
-from shared.azure.asked_window import asked_window
 from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError
 from shared.loopfile import Definition
 from shared.port_rules import TABLE, table
+from shared.retraining.asked_window import asked_window
 from shared.stats.metrics import class_name, key_name
 from shared.verdict import predictions
 

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TypeVar
 
 from shared.assets import same_asset
-from shared.audit.record import Record, ReleaseRecord, VersionRecord
+from shared.audit.record import STARTED, Record, ReleaseRecord, VersionRecord
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Phase, Release
+from shared.domain.release import JudgementKind, Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.port_rules import JOB_TAG, LEDGER_TAG, RELEASE_TAG
@@ -93,7 +93,10 @@ def _differs(of: str, place: str, name: str, proven: object, found: object) -> I
 
 
 def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) or "nothing"
+    if isinstance(value, Reason):  # not its sentence: two that differ in a fact may have the same
+        facts = ", ".join(f"{name} {fact}" for name, fact in value.facts.items())
+        return f"{value.code}{f' ({facts})' if facts else ''}{''.join(f'; {_text(one)}' for one in value.because)}"
+    return ", ".join(map(_text, value)) if isinstance(value, tuple) else str(value or "nothing")
 
 
 def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
@@ -103,6 +106,9 @@ def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
     proven, opened, champion = record.champion, record.open_release, state.champion
     of = ("loop", "the loop's row")
     yield from _differs(*of, "definition", record.definition, state.definition)
+    yield from _differs(*of, "published by", record.published_by, state.published_by)
+    running = ("running", "paused")
+    yield from _differs(*of, "work", running[record.paused], running[state.paused is not None])
     yield from _differs(
         *of,
         "champion",
@@ -113,6 +119,7 @@ def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
         serves = record.releases[proven]
         yield from _differs(*of, "champion's deployment", serves.last("deployment"), champion.deployment)
         yield from _differs(*of, "champion's model", serves.last("model"), champion.model)
+        yield from _differs(*of, "champion's versions", serves.versions, champion.versions)
     yield from _differs(*of, "open release", opened.number if opened else None, state.open_release)
     yield from _differs(*of, "next release", max(record.releases, default=0) + 1, state.next_release)
     yield from _differs(*of, "next version", max(record.versions, default=0) + 1, state.next_version)
@@ -135,10 +142,15 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         return
     yield from _differs(of, place, "phase", proven.phase.value, row.phase.value)
     yield from _differs(of, place, "definition", record.definition_of(proven), row.definition)
+    yield from _differs(of, place, "number", proven.number, row.number)
     yield from _differs(of, place, "versions", proven.versions, row.versions)
+    yield from _champion_before(record, proven, row, place)
+    if row.ended and proven.end is not None:
+        yield from _differs(of, place, "reason", proven.end, row.reason)
     for name, found in (
         ("model", row.model),
         ("deployment", row.deployment),
+        ("attempt", str(row.attempt)),
         ("job", row.job),
         ("window", row.window),
         ("served_with", row.served_with),
@@ -149,6 +161,8 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
             yield from _differs(of, place, name, last, found)
     asked_by = row.triggers[0].actor if row.triggers else ""
     yield from _differs(of, place, "asked by", proven.begun.actor if proven.begun else asked_by, asked_by)
+    causes = proven.begun.cause if proven.begun else ""
+    yield from _differs(of, place, "cause", causes, row.triggers[0].cause if row.triggers else causes)
     yield from _differs(of, place, "reasons", proven.reasons, tuple(t.reason for t in row.triggers))
     for evidence in sorted(proven.every("evidence") - {judgement.evidence for judgement in row.judgements}):
         yield reason(
@@ -159,6 +173,26 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
             proven=evidence,
             found="no such judgement",
         )
+    if row.ended:  # a smoke test stands in the ledger only by what it came to
+        kept = {judged.evidence for judged in row.judgements if judged.kind is not JudgementKind.SMOKE}
+        for evidence in sorted(kept - proven.every("evidence") - {""}):
+            yield from _differs(of, place, "evidence", "no such judgement", evidence)
+
+
+def _champion_before(record: Record, proven: ReleaseRecord, row: Release, place: str) -> Iterator[Reason]:
+    """Which deployment gets the traffic back: in whole ledgers the one that was to serve when it was started. What is
+    deployed again has none beside it."""
+    if not record.whole or proven.first(STARTED) is None:
+        return
+    again = any(why.code is Code.RESTORE_ASKED_FOR for why in proven.reasons)
+    of, before = f"release {proven.number}", None if again else record.champion_before(proven.number)
+    served = record.releases.get(before) if before is not None else None
+    found = row.champion
+    yield from _differs(of, place, "champion before", before or "none", found.release if found else "none")
+    if served is not None and found is not None and found.release == before:
+        yield from _differs(of, place, "deployment before", served.last("deployment"), found.deployment)
+        yield from _differs(of, place, "model before", served.last("model"), found.model)
+        yield from _differs(of, place, "versions before", served.versions, found.versions)
 
 
 def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
@@ -167,6 +201,12 @@ def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
     if isinstance(row, Reason):
         yield row
         return
+    yield from _differs(of, place, "number", proven.number, row.number)
+    if (judged := proven.first("version.judged")) is not None:
+        verdict, decision = judged.detail.get("verdict"), judged.detail.get("decision")
+        if isinstance(verdict, Reason):
+            yield from _differs(of, place, "verdict", verdict.because, row.verdict)
+        yield from _differs(of, place, "decision", decision, row.decision)
     for name, found in (
         ("source", row.source),
         ("rows", str(row.rows)),
@@ -177,6 +217,14 @@ def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
         ("contract", row.contract),
     ):
         yield from _differs(of, place, name, proven.last(name), found)
+    for name, found in (
+        ("path", row.path),
+        ("train", str(row.train_rows)),
+        ("holdout", str(row.holdout_rows)),
+        ("profile", row.profile),
+    ):
+        if last := proven.last(name):  # older entries do not have it
+            yield from _differs(of, place, name, last, found)
 
 
 def _documents(
@@ -203,7 +251,7 @@ def _documents(
         named |= {
             (digest, f"version {n}")
             for n, one in record.versions.items()
-            for digest in map(one.last, ("report", "metric", "contract"))
+            for digest in map(one.last, ("profile", "report", "metric", "contract"))
         }
     for digest, of in sorted(named):
         if not digest or digest in but:

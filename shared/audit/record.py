@@ -61,6 +61,13 @@ class ReleaseRecord(Entries):
         return tuple(int(text) for text in text_of(start, "versions").split(", ") if text) if start else ()
 
     @property
+    def end(self) -> Reason | None:
+        """Why it ended as it did; None while it is open. Whether it helped is said later."""
+        ended = next((entry for entry in self.entries if entry.after in ENDED), None)
+        why = ended.detail.get("reason") if ended else None
+        return why if isinstance(why, Reason) else None
+
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why it was started."""
         start = self.begun
@@ -123,6 +130,20 @@ class Record:
     def champion(self) -> int | None:
         """The release that is to serve at the end of the record; one that is rolled back no longer is."""
         return next(reversed(self._course.promoted), None)
+
+    def champion_before(self, number: int) -> int | None:
+        """The release that was to serve when this one was started."""
+        return self._course.served_at_start.get(number)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the loop is paused at the end of the record: by a person, or for traffic that somebody else set."""
+        return self._course.paused
+
+    @property
+    def published_by(self) -> str:
+        """Who published last; empty when no publication is at hand."""
+        return next((e.actor for e in reversed(self.entries) if e.what == PUBLISHED), "")
 
     @property
     def traffic(self) -> str:
@@ -188,8 +209,20 @@ class _Course:
     """The release that has the traffic, where anybody is served."""
     lost: bool = False
     traffic: str = ""
+    paused: bool = False
+    served_at_start: dict[int, int | None] = field(default_factory=dict)
+    """By a release, the one that was to serve when it was started."""
 
     def goes_on(self, entry: LedgerEntry) -> None:
+        match entry.what:
+            case "loop.paused" | "traffic.adopted":
+                self.paused = True
+            case (
+                "loop.resumed" | "release.started"
+            ):  # only a restore starts in a loop that is paused, and ends that
+                self.paused = False
+        if entry.what == STARTED:
+            self.served_at_start[_number(entry)] = next(reversed(self.promoted), None)
         match entry.what:
             case "release.promoted":
                 self._promoted(_number(entry), entry.at)

@@ -4,7 +4,6 @@ and `versions` change something by them."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline.policies import RetryPolicy
 from azure.core.rest import HttpRequest
 
-from shared.azure.failures import BoundedTransport, asking
+from shared.azure.failures import BoundedTransport, asking, must_be_absent
 
 ROLE = "Reader"
 _REGISTRY = "/providers/Microsoft.MachineLearningServices/registries/"
@@ -38,7 +37,8 @@ class ResourceManager:
         with asking("Looking at a resource", path, role):
             try:
                 return self._got(path, {"api-version": version})
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                must_be_absent(error)
                 return None
 
     def list(self, path: str, version: str, **query: str) -> list[dict[str, Any]]:
@@ -58,8 +58,11 @@ class ResourceManager:
 
     def delete(self, path: str, version: str) -> None:
         """Nothing happens when it is not there."""
-        with asking("Deleting a resource", path, self._role), suppress(ResourceNotFoundError):
-            self._sent(HttpRequest("DELETE", self._address + path, params={"api-version": version}))
+        with asking("Deleting a resource", path, self._role):
+            try:
+                self._sent(HttpRequest("DELETE", self._address + path, params={"api-version": version}))
+            except ResourceNotFoundError as error:
+                must_be_absent(error)
 
     def _got(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         body: dict[str, Any] = self._sent(HttpRequest("GET", self._address + path, params=query)).json()

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, StorageStreamDownloader
 
 from shared import accounts, deadline
-from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, status_of
-from shared.azure.service_codes import UNREADABLE, Consequence, consequence
+from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, must_be_absent, status_of
+from shared.azure.service_codes import IMMUTABLE, THERE, UNREADABLE, Consequence, consequence
 from shared.azure.side_by_side import side_by_side
 from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
@@ -47,8 +47,7 @@ class AzureBlobs:
                 found = self._client(container, name).get_blob_properties()
                 return None if _is_directory(found) else _blob(container, found)
             except ResourceNotFoundError as error:
-                if code_of(error) == "ContainerNotFound":
-                    raise
+                must_be_absent(error)
                 return None
             except HttpResponseError as error:
                 _reject_unreadable(error, name)
@@ -126,7 +125,11 @@ class AzureBlobs:
                         raise
                     raise _changed(blob) from None
             reason = self._service.get_blob_client(QUARANTINE, f"{place}.reason.json")
-            reason.upload_blob(note.encode(), overwrite=True)
+            try:
+                reason.upload_blob(note.encode(), overwrite=True)
+            except HttpResponseError as error:
+                if code_of(error) not in IMMUTABLE:  # else the first note stays
+                    raise
 
     def _client(self, container: str, name: str) -> BlobClient:
         check_blob_name(container, name)
@@ -182,8 +185,8 @@ def copy(source: BlobClient, target: BlobClient, etag: str = "") -> None:
     try:
         started = target.start_copy_from_url(source.url, match_condition=MatchConditions.IfMissing, **exactly)
         status = str(started["copy_status"])
-    except ResourceExistsError as error:
-        if code_of(error) != "BlobAlreadyExists":
+    except HttpResponseError as error:
+        if code_of(error) not in THERE:
             raise
         # No status at all: it was not made by a copy, so the caller compares the content.
         status = str(target.get_blob_properties().copy.status or "success")
@@ -234,9 +237,8 @@ def _reject_unreadable(error: HttpResponseError, name: str) -> None:
 def is_changed(error: HttpResponseError) -> bool:
     """Whether the blob is another one by now, or gone; a lease that is missing answers 412 too."""
     status, code = status_of(error), code_of(error)
-    if status == 404:
-        return code != "ContainerNotFound"
-    return status == 412 and consequence(status, code) is Consequence.RACE
+    meant = consequence(status, code)
+    return meant is None if status == 404 else status == 412 and meant is Consequence.RACE
 
 
 def _changed(blob: Blob) -> Conflict:

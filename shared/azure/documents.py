@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
-from shared.azure.failures import asking, code_of
+from shared.azure.failures import asking, code_of, lost
+from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 
@@ -26,8 +27,8 @@ class BlobDocuments:
         with asking("Writing a document", self._resource, ROLE):
             try:
                 self._container.upload_blob(digest, content, overwrite=False)
-            except ResourceExistsError as error:
-                if code_of(error) != "BlobAlreadyExists":
+            except HttpResponseError as error:
+                if code_of(error) not in THERE:
                     raise
         return digest
 
@@ -35,13 +36,10 @@ class BlobDocuments:
         with asking("Reading a document", self._resource, ROLE):
             try:
                 content: bytes = self._container.download_blob(digest).readall()
-            except ResourceNotFoundError as error:
-                if code_of(error) != "BlobNotFound":
-                    raise
-                raise InvariantBroken(
-                    f"Document {digest} is gone from {self._resource}. Restore it from the storage account's backup.",
-                    code=Code.DOCUMENT_LOST,
-                ) from None
+            except HttpResponseError as error:
+                if why := lost(error, self._resource):
+                    raise InvariantBroken(f"Document {digest} {why}", code=Code.DOCUMENT_LOST) from None
+                raise
         if hashlib.sha256(content).hexdigest() != digest:
             raise InvariantBroken(
                 f"Document {digest} in {self._resource} does not have the content that its name promises.",

@@ -17,6 +17,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -24,7 +25,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests import RequestException
 
 from shared import deadline
-from shared.azure.service_codes import ADVICE, Consequence, consequence
+from shared.azure.service_codes import ADVICE, LOST, Consequence, consequence
 from shared.azure.trust import SharedTrust
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
@@ -133,7 +134,14 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
     what = f"{call} on {resource}"
     if (meant := _meant(error, status, what, role)) is not None:
         return meant
-    if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
+    if status is None and isinstance(error, ClientAuthenticationError):
+        # Why, stands in words alone: its service is away or throttles, or there is no identity at all.
+        return DependencyUnavailable(
+            f"{what} could not be asked for: no token could be had. It is tried again; if that lasts, the app has no "
+            "identity (`azd provision` gives it), or nobody is signed in on this machine (`az login`).",
+            code=Code.NOT_SIGNED_IN,
+        )
+    if status in {401, 403}:
         return ConfigurationError(
             f"{what} was refused ({_code(error)}). Give the identity that Driftloop runs as the role "
             f"'{role}' on it; roles take some minutes to work.",
@@ -158,7 +166,7 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
             return Conflict(
                 f"{what}: it changed or exists already ({_code(error)}). Read it again and decide again."
             )
-        case Consequence.PASSING if status == 429 or (status or 0) >= 500:
+        case Consequence.PASSING if (status or 0) >= 500:
             return None
         case Consequence.PASSING:
             return Busy(f"{what} is refused for now ({_code(error)}). Will retry.", retry_after_s(error))
@@ -173,6 +181,21 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
             refused = Code.ACCESS_REFUSED if status in {401, 403} else Code.REQUEST_REFUSED
             return ConfigurationError(f"{what} was refused ({_code(error)}). {advice}", code=refused)
     return None
+
+
+def must_be_absent(error: ResourceNotFoundError) -> None:
+    """Raise it where not the thing alone is not there, but what it lies in: nothing was deleted then."""
+    if consequence(status_of(error), code_of(error)) is not None:
+        raise error
+
+
+def lost(error: HttpResponseError, place: str) -> str:
+    """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: not for its own sake."""
+    status, code = status_of(error), code_of(error)
+    is_gone = (
+        status == 404 and consequence(status, code) is None
+    )  # of a copy's source it says so in other words
+    return LOST.get("BlobNotFound" if is_gone else code, "").format(place=place)
 
 
 def status_of(error: AzureError) -> int | None:

@@ -12,7 +12,7 @@ from shared import assets
 from shared.azure import job_logs, job_steps
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
-from shared.azure.failures import asking, status_of
+from shared.azure.failures import asking, must_be_absent, status_of
 from shared.azure.registered_assets import API, RegisteredAssets, files_in
 from shared.azure.submitted_jobs import TAKEN, SubmittedJobs
 from shared.domain.reason import Code
@@ -156,7 +156,8 @@ class AzureTraining(RegisteredAssets):
     def _find_model(self, name: str, version: str) -> Model | None:
         try:
             return self._ml().models.get(name, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
 
     def _register(self, name: str, version: str, job: str, path: str, tags: Mapping[str, str]) -> Model:

@@ -21,7 +21,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared import deadline
-from shared.azure.failures import asking, code_of
+from shared.azure.failures import asking, code_of, must_be_absent
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, reason
 from shared.errors import Conflict
@@ -160,8 +160,7 @@ class OverviewRows:
         try:
             return self._table.get_entity(partition, key)
         except ResourceNotFoundError as error:
-            if code_of(error) == "TableNotFound":
-                raise
+            must_be_absent(error)
             return None
 
 

@@ -11,13 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
 from shared.azure.blobs import copy, is_changed
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import UNBOUNDED, asking, code_of
 from shared.azure.job_steps import ENDED
+from shared.azure.service_codes import THERE
 from shared.azure.side_by_side import side_by_side
 from shared.azure.submitted_jobs import SubmittedJobs
 from shared.domain.reason import Code
@@ -59,8 +60,8 @@ class AzureReadings:
             for file, content in ((ORDER, spec.order), (REFERENCE, spec.reference)):
                 try:
                     self._readings.upload_blob(f"{spec.name}/{file}", content, overwrite=False)
-                except ResourceExistsError as error:
-                    if code_of(error) != "BlobAlreadyExists":
+                except HttpResponseError as error:
+                    if code_of(error) not in THERE:
                         raise
 
     def _spark(self, spec: ReadingSpec) -> Spark:

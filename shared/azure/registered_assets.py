@@ -15,7 +15,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from shared import assets
 from shared.assets import Asset
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.failures import asking
+from shared.azure.failures import asking, must_be_absent
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.ports import ModelFiles, RegisteredModel
@@ -108,7 +108,8 @@ class RegisteredAssets:
         with asking("Reading a job", f"Azure ML job {job}", ML_ROLE):
             try:
                 outputs: Mapping[str, Any] = self._workspace().jobs.get(job).outputs or {}
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                must_be_absent(error)
                 outputs = {}
         base = str(getattr(outputs.get(output), "path", None) or "").rstrip("/")
         return f"{base}/{path}" if base else f"the output {output} of job {job}"

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from shared.azure.asked_window import asked_window
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.failures import UNBOUNDED, asking
+from shared.azure.failures import UNBOUNDED, asking, must_be_absent
 from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
+from shared.retraining.asked_window import asked_window
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -103,7 +103,8 @@ class Registry:
 
         try:
             found = client.components.get(component.name, component.version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             found = client.components.create_or_update(component)
         return str(found.id)
 
@@ -130,7 +131,8 @@ class Registry:
         client, version = self._workspace(), package.version()
         try:
             component = client.components.get(package.NAME, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             with TemporaryDirectory(prefix="driftloop-") as folder:
                 package.write(Path(folder))
                 carrier = SparkComponent(

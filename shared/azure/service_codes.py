@@ -31,8 +31,33 @@ UNREADABLE: Mapping[str, str] = {
 }
 """By the service's code, the code under which a landed blob is rejected."""
 
+IMMUTABLE = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"})
+THERE = IMMUTABLE | {"BlobAlreadyExists"}
+"""How storage says, where only a new blob is written, that there is one: one that may not change has two reasons."""
+
+LOST: Mapping[str, str] = {
+    "BlobNotFound": "is gone from {place}. Restore it from the storage account's backup.",
+    "ContainerNotFound": (
+        "is gone with {place}. `azd provision` makes that, empty; restore what it held from the account's backup."
+    ),
+    "BlobArchived": "in {place} is archived. Rehydrate the blob to the hot or cool tier.",
+    "BlobBeingRehydrated": "in {place} is being rehydrated. Wait until the blob is in the hot or cool tier.",
+    "BlobUsesCustomerSpecifiedEncryption": (
+        "in {place} is encrypted with a key that Driftloop does not have. Restore it from the account's backup."
+    ),
+}
+"""By the service's code, why a blob of our own cannot be read for now or for ever, with what to do: what rests on it
+goes on as if it had been deleted."""
+
+_CLOCK = "Its token is not taken: compare the clock with Azure's (`driftloop doctor`, row `clock`)."
+
 ADVICE: Mapping[str, str] = {
     "AccountIsDisabled": "Enable the storage account or its subscription again.",
+    "AuthenticationFailed": _CLOCK,
+    "InvalidAuthenticationInfo": _CLOCK,
+    "InvalidAuthenticationToken": _CLOCK,
+    "ExpiredAuthenticationToken": _CLOCK,
+    "InvalidAuthenticationTokenTenant": "The subscription is of another tenant: use an identity of that one.",
     "AuthorizationFailure": (
         "Allow the app's network in the storage account's firewall, or give its identity the role"
     ),
@@ -46,7 +71,9 @@ ADVICE: Mapping[str, str] = {
     "ContainerImmutabilityPolicyLocked": "Let Driftloop write to a container without a locked policy.",
     "ContainerDisabled": "Enable the container again.",
     "QueueDisabled": "Enable the queue again.",
-    "ContainerNotFound": "It does not exist; `azd provision` makes it, empty: what it held must come from a backup.",
+    "ContainerNotFound": (
+        "It does not exist; `azd provision` makes one of this deployment, empty: what it held must come from a backup."
+    ),
     "QueueNotFound": "It does not exist; `azd provision` makes it.",
     "TableNotFound": "It does not exist; `azd provision` makes it, empty: what it held must come from a backup.",
     "SnapshotsPresent": "Delete the blob's snapshots.",
@@ -59,7 +86,24 @@ ADVICE: Mapping[str, str] = {
     "RequestDisallowedByPolicy": "Exempt the workspace from this Azure policy, or change what it asks for.",
     "ReadOnlyDisabledSubscription": "Enable the subscription again.",
     "SubscriptionDisabled": "Enable the subscription again.",
-    "MissingSubscriptionRegistration": "Register the resource provider in the subscription.",
+    "SubscriptionNotFound": (
+        "The identity sees no such subscription: look at DRIFTLOOP_SUBSCRIPTION_ID, and whether it has a role in it."
+    ),
+    "ResourceGroupNotFound": "There is no such resource group: look at DRIFTLOOP_RESOURCE_GROUP.",
+    **dict.fromkeys(
+        (
+            "MissingSubscriptionRegistration",
+            "SubscriptionNotRegistered",
+            "InvalidSubscriptionRegistrationState",
+        ),
+        "Register the resource provider in the subscription (`az provider register`).",
+    ),
+    **dict.fromkeys(
+        ("NoRegisteredProviderFound", "MissingRegistrationForLocation"),
+        "Register the resource provider in the subscription (`az provider register`), or take a region that has it.",
+    ),
+    "RegionDoesNotAllowProvisioning": "Ask for access to the region, or take another one.",
+    "RequestDisallowedByAzure": "Azure gives this subscription nothing of the kind in the region: take another one.",
     "SkuNotAvailable": "Choose an instance type that the region has.",
     "ResourceQuotaExceeded": "Ask for more quota, or choose a smaller instance.",
     "QuotaExceeded": "Ask for more quota, or choose a smaller instance.",
@@ -78,7 +122,7 @@ _RACES = (
 _PASSING = (
     *("AccountBeingCreated", "ContainerBeingDeleted", "TableBeingDeleted", "QueueBeingDeleted"),
     *("PendingCopyOperation", "NoPendingCopyOperation", "ServerBusy", "OperationTimedOut", "InternalError"),
-    *("SystemInUse", "SnapshotOperationRateExceeded", "CannotVerifyCopySource"),
+    *("SystemInUse", "SnapshotOperationRateExceeded"),
     *("LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
     *("LeaseIdMismatchWithLeaseOperation", "LeaseLost", "LeaseAlreadyPresent", "LeaseAlreadyBroken"),
     *("LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithContainerOperation"),
@@ -103,8 +147,9 @@ CONSEQUENCES: Mapping[str, Consequence] = {
 
 
 def consequence(status: int | None, code: str) -> Consequence | None:
-    """By the service's code; else of a 412 that it is a race, and of a 409 that it passes. None: by the status."""
-    known = CONSEQUENCES.get(code)
+    """By the service's code; else of a 412 that it is a race, and of a 409 that it passes. None: by the status. A 429
+    passes whatever its code: those of quotas come with it as well."""
+    known = CONSEQUENCES.get(code) if status != 429 else None
     if known is not None:
         return known
     if status == 412:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.failures import asking, status_of
+from shared.azure.failures import asking, must_be_absent, status_of
 from shared.azure.job_steps import ENDED
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
@@ -30,7 +30,8 @@ class SubmittedJobs:
     def find(self, name: str) -> Job | None:
         try:
             return self._ml().jobs.get(name)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
 
     def ensure(self, name: str, made: Callable[[], Job], experiment: str, mark: str | None) -> Job:

@@ -8,14 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared import plain_yaml
 from shared.azure.blobs import copy
 from shared.azure.client import Workspace
-from shared.azure.failures import UNBOUNDED, asking, code_of
+from shared.azure.failures import UNBOUNDED, asking, code_of, lost, must_be_absent
 from shared.azure.registered_assets import API
+from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
 from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InvariantBroken
@@ -47,8 +48,8 @@ class AzureVersions:
         with writing, content.open("rb") as file:
             try:
                 client.upload_blob(file, overwrite=False, content_settings=settings)
-            except ResourceExistsError as error:
-                if code_of(error) != "BlobAlreadyExists":
+            except HttpResponseError as error:
+                if code_of(error) not in THERE:
                     raise
                 self._same(client, path, content.stat().st_size, digest)
 
@@ -65,14 +66,14 @@ class AzureVersions:
         with asking("Reading a data version", self._resource, ROLE, most_s=UNBOUNDED):
             try:
                 content: bytes = self._container.download_blob(path).readall()
-            except ResourceNotFoundError as error:
-                if code_of(error) != "BlobNotFound":
-                    raise
-                raise InvariantBroken(
-                    f"{path} is gone from {self._resource}, though a data version names it.",
-                    code=Code.VERSION_FILE_LOST,
-                ) from None
+            except HttpResponseError as error:
+                self._tell_lost(error, path)
+                raise
         return content
+
+    def _tell_lost(self, error: HttpResponseError, path: str) -> None:
+        if why := lost(error, self._resource):
+            raise InvariantBroken(f"Version file {path} {why}", code=Code.VERSION_FILE_LOST) from None
 
     def list(self, prefix: str) -> list[str]:
         with asking("Listing data versions", self._resource, ROLE):
@@ -86,12 +87,8 @@ class AzureVersions:
                 try:
                     copy(source, target)
                 except HttpResponseError as error:
-                    if error.status_code != 404:
-                        raise
-                    raise InvariantBroken(
-                        f"{path} is gone from {self._resource}, though a data version names it.",
-                        code=Code.VERSION_FILE_LOST,
-                    ) from None
+                    self._tell_lost(error, path)
+                    raise
                 before, after = source.get_blob_properties(), target.get_blob_properties()
             if (before.size, before.content_settings.content_md5) != (
                 after.size,
@@ -191,7 +188,8 @@ class AzureVersions:
     def _find(self, asset: str, version: str) -> Data | None:
         try:
             return self._ml().data.get(asset, version)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
 
 

@@ -472,6 +472,7 @@ class Code(StrEnum):
     CONFLICT = "conflict"
     OUTCOME_UNKNOWN = "outcome-unknown"
     UNAVAILABLE = "unavailable"
+    NOT_SIGNED_IN = "not-signed-in"
     ENDPOINT_BUSY = "endpoint-busy"
     ANSWERS_AWAITED = "answers-awaited"
     SOURCE_UNREACHABLE = "source-unreachable"

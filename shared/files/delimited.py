@@ -19,7 +19,7 @@ import pyarrow.csv as arrow_csv
 from shared.files.blocks import AHEAD, BLOCK_BYTES, THREADS, blocks
 from shared.files.drop_files import Limits
 from shared.files.formats import Text
-from shared.files.layout import Layout, escaped, line_of, located
+from shared.files.layout import Layout, escaped, line_of, located, not_closed, open_quote
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values import number_text
@@ -77,6 +77,12 @@ class Delimited:
         if found.strip() and (whole or not found.count(b'"') % 2):
             return looks, whole, self._seen(found, looks)
         return (looks, True, []) if not found.strip() and whole else (self.look(self.columns), True, [])
+
+    @property
+    def rowless(self) -> bool:
+        """Whether nothing but line ends follows the header."""
+        with self._body() as stream:
+            return all(not piece.strip(b"\r\n") for piece in iter(lambda: stream.read(SAMPLE_BYTES), b""))
 
     def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
         """What all rows show of some columns."""
@@ -168,6 +174,8 @@ class Delimited:
     def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
         if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):
             raise Contradicted("", "escapes")
+        if _holds(block, b'"'):
+            self._check_closed(block)
         if self.layout.escapes:  # Arrow would take \N for N
             block = re.sub(rb"(?<![^,;\t|\r\n])\\N(?![^,;\t|\r\n])", b"", bytes(block))
         table = self._read(block, forms)
@@ -178,6 +186,19 @@ class Delimited:
         if convert:
             self._check_codes(block, forms)
         return pa.Table.from_arrays(arrays, names=list(forms))
+
+    def _check_closed(self, block: bytes | memoryview) -> None:
+        """Arrow takes all that follows a quote that is never closed for its value. An odd number of quotes shows it:
+        blocks are cut where it is even."""
+        whole = block.obj if isinstance(block, memoryview) else block
+        assert isinstance(whole, bytes | bytearray)
+        if whole.count(b'"', 0, len(block)) % 2 == 0 and not self.layout.escapes:
+            return
+        text = bytes(block)
+        if self.layout.escapes:
+            text = text.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+        if text.count(b'"') % 2 and (value := open_quote(text, self.layout.separator)) is not None:
+            raise not_closed(self.text, self.layout, value)
 
     def _read(
         self, block: bytes | memoryview, forms: Mapping[str, Form], piece: int = ARROW_BLOCK_BYTES

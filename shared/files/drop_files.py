@@ -124,6 +124,8 @@ class ReadSpec:
     """Texts that mean no value; those that are numbers in columns of numbers, too."""
     slices: tuple[str, ...] = ()
     """Columns whose values have profiles of their own; one that the drop lacks has none."""
+    only: tuple[str, ...] = ()
+    """All other columns are ignored; empty: none is for this."""
     landed_at: str = ""
     """When the drop landed, ISO 8601; the age of its times is counted from here."""
 
@@ -195,15 +197,19 @@ class ReadSpec:
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the reference, which travels as a file."""
-        document = {
-            name: value for name, value in self.__dict__.items() if name not in ("reference", "limits")
-        }
+        left = {
+            "reference",
+            "limits",
+            *(() if self.only else ("only",)),
+        }  # readers of before do not know `only`
+        document = {name: value for name, value in self.__dict__.items() if name not in left}
         given = {name: dict(document[name]) for name in ("known_columns", "columns", "hints")}
         return {**document, **given, "limits": asdict(self.limits)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
         listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own", "nulls", "slices")}
+        listed["only"] = tuple(document.get("only", ()))
         return cls(**{**document, **listed, "limits": Limits(**document["limits"])}, reference=reference)
 
 

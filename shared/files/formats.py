@@ -52,6 +52,7 @@ _FOREIGN = {
 _NO_TABLE = {
     rb"""(?:\{\s*["'}]|\[\s*(?:[\[{\]"]|-?\d[\d.eE+-]*\s*(?:\]|,\s*[-\d"{\[tfn])))""": "JSON",
     rb"(?i)<(?:\?xml|!doctype|!--|html|table|error)": "XML or HTML",
+    rb"<[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>[^<,;\t|]*<": "XML or HTML",  # <DATE>,<TIME> is how MetaTrader writes a header
     rb"\{\\rtf": "rich text",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file",
     rb"(?i)@relation\s": "ARFF",
@@ -223,8 +224,13 @@ def _check_text(start: bytes, name: str) -> None:
         if head.startswith(b"x") and zlib.decompressobj().decompress(head):
             raise rejected("unsupported-format", f"{quoted(name)} is zlib (Content-Encoding: deflate)")
     controls = sum(byte < 32 and byte not in b"\t\n\v\f\r\x1a\x1b" for byte in head)
-    if encoding_of(start) == "utf-8" and controls > len(head) // 32 and not _decodes(head):
-        what = "is no text: packed otherwise than with gzip (as Content-Encoding: br or deflate says), or encrypted"
+    strange = controls > len(head) // 32 and not _decodes(head)
+    binary = len(head) // 32 < head.count(0) < len(head)  # nothing but NULs is a file that nobody filled
+    if encoding_of(start) == "utf-8" and (strange or binary):
+        what = (
+            "is no text: a program's own format, packed otherwise than with gzip (as Content-Encoding: br or deflate "
+            "says), or encrypted"
+        )
         raise rejected("unsupported-format", f"{quoted(name)} {what}")
 
 

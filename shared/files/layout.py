@@ -25,6 +25,7 @@ _SAMPLE_ROWS = 50
 _MOST_ABOVE = 30
 """Lines of titles and comments that may stand above a header."""
 _SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
+_BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
 _COMMENTS = ("#", "//", "%", "--", ";")
 
@@ -140,7 +141,12 @@ class _Head:
     def _fields(self, record: str, separator: str) -> list[str]:
         escape = "\\" if self._escapes else None
         try:
-            rows = csv.reader(io.StringIO(record, newline=""), delimiter=separator, escapechar=escape)
+            rows = csv.reader(
+                io.StringIO(record, newline=""),
+                delimiter=separator,
+                escapechar=escape,
+                skipinitialspace=separator != " ",
+            )
             return [field.strip() for field in next(rows, [])]
         except csv.Error:
             return [record]
@@ -282,9 +288,9 @@ def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
 
 
 def nfc(name: str) -> str:
-    """Accents composed, lines ended alike, without blanks and signs of no width around: names that look the same are
-    the same."""
-    name = unicodedata.normalize("NFC", name).replace("\r\n", "\n")
+    """Accents composed, lines ended alike, every blank of one kind, without blanks and signs of no width around: names
+    that look the same are the same."""
+    name = _BLANKS.sub(" ", unicodedata.normalize("NFC", name).replace("\r\n", "\n"))
     return name.strip().strip(number_text.UNSEEN).strip()
 
 
@@ -326,6 +332,28 @@ def located(source: Text, found: Layout) -> InputRejected | None:
     except csv.Error:
         return _unclosed(source.name, after, number + 1)
     return None
+
+
+def open_quote(block: bytes, separator: str) -> str | None:
+    """The value whose quote is not closed in these whole rows, or is closed by one that opens another value; None where
+    all are. Quotes within values that have none around them are no such quotes."""
+    mark = re.escape(separator.encode())
+    for found in re.finditer(rb"(?:^|(?<=[\r\n" + mark + rb']))"((?:[^"]|"")*)("?)', block):
+        after = block[found.end() : found.end() + 1]
+        if not found[2] or (b"\n" in found[1] and after not in (b"", b"\r", b"\n", separator.encode())):
+            return found[1].decode("utf-8", "replace") if found[2] else ""
+    return None
+
+
+def not_closed(source: Text, found: Layout, value: str) -> InputRejected:
+    """The row of such a value; where it is not said, the last, to which all that follows the quote belongs."""
+    beginning = value.replace('""', '"')
+    rows = ((line, number, row) for line, _, number, row in _rows_of(source, found))
+    last = (found.line, 1, list[str]())
+    for last in rows:
+        if value and any(field.startswith(beginning) for field in last[2]):
+            break
+    return _unclosed(source.name, last[0], last[1])
 
 
 def _rows_of(source: Text, found: Layout) -> Iterator[tuple[int, int, int, list[str]]]:

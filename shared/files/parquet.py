@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,7 +21,7 @@ from shared.files.formats import Budget
 from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
-from shared.values.arrow_columns import WideColumn, as_text, canonical, is_bytes, needs_a_look
+from shared.values.arrow_columns import WideColumn, as_text, as_words, canonical, is_bytes, needs_a_look
 from shared.values.column_kinds import STRING
 from shared.values.evidence import Look
 from shared.values.texts import distinct, trimmed
@@ -26,6 +31,10 @@ _FOOTER_BYTES = 64 * MIB
 _BATCH_BYTES = 16 * MIB
 _BATCH_ROWS = 65_536
 _HEAD_ROWS = 2_000
+_LARGE = 19_000_000
+"""Dates as in 20240131 are no smaller, and seconds since 1970 have not been since."""
+_SPARK = b"org.apache.spark.version"
+"""What Spark writes into a footer, since 3.0 (SPARK-25102)."""
 _DAMAGE = (
     pa.ArrowInvalid,
     pa.ArrowNotImplementedError,
@@ -34,6 +43,18 @@ _DAMAGE = (
     UnicodeDecodeError,
     OSError,
 )
+
+
+@dataclass(frozen=True)
+class Footer:
+    """Columns that have a name of their own and no nesting."""
+
+    empty: frozenset[str] = frozenset()
+    """Without a value."""
+    without_range: frozenset[str] = frozenset()
+    """Floats that may hold nothing but NaN."""
+    large: tuple[str, ...] = ()
+    """Numbers that may count times."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +69,14 @@ class Parquet:
     limits: Limits
     nulls: tuple[str, ...] = ()
     """Texts that mean no value."""
+    times96: tuple[str, ...] = ()
+    """Columns of times of 96 bits that may be finer than microseconds."""
+
+    @cached_property
+    def footer(self) -> Footer:
+        """What the footer shows of columns; costs more than to open the file."""
+        with pq.ParquetFile(source(self.path), **guards()) as file:
+            return _shown(file.metadata, self.schema)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,7 +84,7 @@ class Parquet:
 
     @property
     def plain(self) -> bool:
-        """Whether every column is of a type that is judged as it is, and no time is of 96 bits."""
+        """Whether every column is of a type that is judged as it is."""
         return (
             not self.nulls
             and self.rows > 0
@@ -79,6 +108,13 @@ class Parquet:
             wide.see(batch.column(0))
         return wide.kind(type_)
 
+    def is_empty(self, column: str) -> bool:
+        """Whether no row has a value, be it written as null or, of floats, as NaN."""
+        if column not in self.footer.without_range:
+            return column in self.footer.empty
+        batches = self.batches([column], Budget(sys.maxsize, sys.maxsize))
+        return all(pc.all(pc.is_nan(batch.column(0)), min_count=0).as_py() for batch in batches)
+
     def is_text(self, column: str) -> bool:
         """Whether a column holds text."""
         type_ = self.schema.field(column).type
@@ -95,7 +131,7 @@ class Parquet:
         first = replace(self, batch_rows=_HEAD_ROWS).batches(list(columns), Budget(sys.maxsize, sys.maxsize))
         if columns and (batch := next(first, None)) is not None:
             for name in columns:
-                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                words = as_words(batch.column(name)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
@@ -104,7 +140,7 @@ class Parquet:
         looks = {name: Look() for name in columns}
         for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
             for name in columns:
-                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                words = as_words(batch.column(name)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
@@ -139,6 +175,27 @@ class Parquet:
             raise rejected(
                 "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
             )
+
+    def finer(self) -> list[str]:
+        """The columns of `times96` that hold a time finer than microseconds, which is cut."""
+        if not self.times96:
+            return []
+        found = set[str]()
+        try:
+            for whole, fine in zip(self._counted("us"), self._counted("ns"), strict=True):
+                found |= {name for name in self.times96 if (whole[name] * 1000 != fine[name]).any()}
+        except _DAMAGE:
+            return []  # it is told where the rows are read
+        return sorted(found)
+
+    def _counted(self, unit: str) -> Iterator[dict[str, npt.NDArray[np.int64]]]:
+        """The columns of `times96` as integers, batch by batch; beyond 64 bits they begin anew."""
+        with pq.ParquetFile(
+            source(self.path), **{**guards(), "coerce_int96_timestamp_unit": unit}, pre_buffer=False
+        ) as file:
+            for batch in file.iter_batches(self.batch_rows, columns=list(self.times96), use_threads=False):
+                numbers = (pc.fill_null(column.cast(pa.int64()), 0) for column in batch.columns)
+                yield {name: each.to_numpy() for name, each in zip(batch.schema.names, numbers, strict=True)}
 
     def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
@@ -202,7 +259,47 @@ def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    return replace(found, times96=_times96(meta, schema)) if any(map(_is_plain_time, schema)) else found
+
+
+def _is_plain_time(field: pa.Field) -> bool:
+    """Of 96 bits there is no other."""
+    return bool(pa.types.is_timestamp(field.type) and field.type.tz is None)
+
+
+def _times96(meta: pq.FileMetaData, schema: pa.Schema) -> tuple[str, ...]:
+    if _SPARK in (meta.metadata or {}):
+        return ()
+    leaves = [
+        leaf for leaf in map(meta.schema.column, range(meta.num_columns)) if leaf.physical_type == "INT96"
+    ]
+    return tuple(leaf.path for leaf in leaves if leaf.path in schema.names)
+
+
+def _shown(meta: pq.FileMetaData, schema: pa.Schema) -> Footer:
+    names = {name for name, count in Counter(schema.names).items() if count == 1}
+    flat = {path: at for at in range(meta.num_columns) if (path := meta.schema.column(at).path) in names}
+    empty = {name for name, at in flat.items() if _holds(meta, at, lambda known: not known.num_values)}
+    floats = [name for name in flat if name not in empty and pa.types.is_floating(schema.field(name).type)]
+    numbers = [*floats, *(name for name in flat if pa.types.is_integer(schema.field(name).type))]
+    return Footer(
+        empty=frozenset(empty),
+        without_range=frozenset(
+            n for n in floats if _holds(meta, flat[n], lambda known: not known.has_min_max)
+        ),
+        large=tuple(name for name in numbers if _holds(meta, flat[name], _is_large)),
+    )
+
+
+def _is_large(known: Any) -> bool:
+    return bool(known.has_min_max and known.min >= _LARGE)
+
+
+def _holds(meta: pq.FileMetaData, at: int, what: Callable[[Any], bool]) -> bool:
+    """Whether something holds of a column's statistics in all row groups."""
+    groups = (meta.row_group(group).column(at).statistics for group in range(meta.num_row_groups))
+    return meta.num_rows > 0 and all(known is not None and what(known) for known in groups)
 
 
 def _check_frame(path: Place, name: str) -> None:

@@ -63,6 +63,14 @@ class Part:
     def separator(self) -> str:
         return self.file.layout.separator if isinstance(self.file, Delimited) else ""
 
+    @property
+    def rowless(self) -> bool:
+        """Whether it has no row."""
+        if isinstance(self.file, Parquet):
+            return not self.file.rows
+        seen = (look.values or look.markers for look in self.looks.values())
+        return not self.partial and not any(seen) and self.file.rowless
+
     def leave_out(self, name: str) -> None:
         """Read this column no more."""
         self.names.pop(name, None)
@@ -230,7 +238,21 @@ def first_looks(parts: Sequence[Part], spec: ReadSpec) -> None:
         if size >= _BYTES_AT_ONCE:
             see_all(seen)
             seen, size = [], 0
-    see_all(seen)
+    see_all([*seen, *_folders_looks(parts)])
+
+
+def _folders_looks(parts: Sequence[Part]) -> list[Seen]:
+    """What is to be seen of columns that folders give. Their values are looked at together: `month=01` shows that
+    `month=10` is a code as well."""
+    seen: list[Seen] = []
+    for name in dict.fromkeys(name for part in parts for name in part.constants):
+        those = [part for part in parts if name in part.constants and name not in part.names]
+        look = Look()
+        for part in those:
+            part.looks[name] = look
+        held = Counter(value for part in those if (value := part.constants[name]) is not None)
+        seen.append((look, pa.array([*held], pa.string()), pa.array([*held.values()], pa.int64())))
+    return seen
 
 
 def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
@@ -249,11 +271,6 @@ def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
         part.looks = {name: Look() for name in said}
         part.partial = set(said)
         part.look_at_all(said)
-    for name, value in part.constants.items():
-        if name not in part.names:
-            look = part.looks[name] = Look()
-            if value is not None:
-                seen.append((look, pa.array([value]), pa.array([1])))
     return seen
 
 

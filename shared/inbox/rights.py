@@ -14,7 +14,7 @@ from shared.domain.caller import ACTING_ROLE, Caller
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Approval, Release
 from shared.errors import DriftloopError
-from shared.loopfile.published import UNREADABLE
+from shared.loopfile.published import stays_unreadable
 from shared.port_rules import is_loop
 from shared.redaction import words_of
 from shared.runtime import unit_of_work
@@ -107,7 +107,7 @@ def rules(current: Unit, verb: str, release: Release | None = None) -> Rules:
         try:
             found.append(current.published(digest))
         except DriftloopError as error:
-            if error.code not in UNREADABLE:
+            if not stays_unreadable(error):
                 raise
             lost = error
     if verb in STOPS and lost is not None:

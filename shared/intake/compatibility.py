@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from shared.files.drop_files import ReadSpec
 from shared.intake.rejections import listed, quoted, rejected
@@ -15,11 +15,11 @@ Guess = Callable[[str, list[str]], str]
 
 
 def settle(
-    found: Mapping[str, str], text: bool, spec: ReadSpec, guess: Guess
+    found: Mapping[str, str], texts: Collection[str], spec: ReadSpec, guess: Guess
 ) -> tuple[dict[str, str], Findings]:
     """The type of every column of this version, in the order of the version before, and what people should know.
 
-    `found` are the types that the data suggest; `text` says that they come from text, which can stay text.
+    `found` are the types that the data suggest; `texts` are columns that come from text, which can stay text.
     """
     _check_named(found, spec)
     added = [name for name in found if name not in spec.known_columns]
@@ -27,7 +27,7 @@ def settle(
     findings = [f"column {quoted(name)} is new" for name in added if spec.known_columns]
     columns = {}
     for name in [*(known for known in spec.known_columns if known in found), *added]:
-        kind = _settled(name, found[name], text, spec)
+        kind = _settled(name, found[name], name in texts, spec)
         before = spec.known_columns.get(name, NOTHING)
         if found[name] == NOTHING:
             findings.append(valueless(name))

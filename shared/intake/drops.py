@@ -171,13 +171,29 @@ def spec_of(unit: Unit) -> ReadSpec:
     from shared.intake import ReadSpec
 
     champion, definition = unit.state.champion, unit.published().definition
-    return ReadSpec.of(
+    spec = ReadSpec.of(
         definition.data,
         unit.newest_columns(),
         unit.ports.documents.get(champion.profile) if champion else b"",
         definition.drift.cluster or "",
         definition.slices,
     )
+    return spec if champion else replace(spec, hints=hints(unit))
+
+
+def hints(unit: Unit) -> Mapping[str, str]:
+    """How the champion's data were written, or before there is one those of the newest version."""
+    import drift
+
+    newest, champion = unit.state.next_version - 1, unit.state.champion
+    if champion is None and not newest:
+        return {}
+    stored = champion.profile if champion else unit.version(newest)[0].profile
+    try:
+        profile = drift.Profile.from_bytes(unit.ports.documents.get(stored))
+    except (drift.DataError, drift.UnknownSchemaError):
+        return {}
+    return dict(profile.reading.get("hints", {}))
 
 
 def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
@@ -319,6 +335,10 @@ def _told(what: str, version: DataVersion, record: InboxRecord, before: str = ""
         "rows": str(version.rows),
         "content": version.content_hash,
         "asset": version.asset_id,
+        "path": version.path,
+        "train": str(version.train_rows),
+        "holdout": str(version.holdout_rows),
+        "profile": version.profile,
     }
     if version.contract:
         detail |= {"contract": version.contract, "rejected": str(version.rejected_rows)}

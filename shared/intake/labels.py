@@ -74,13 +74,17 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     from shared.intake import Limits, ReadSpec
 
     data = unit.published().definition.data
+    origin = ReadSpec.origin_of(data)
     spec = ReadSpec(
         target=data.target,
         id=data.id or "",
         format=data.format,
         limits=Limits.of(data.limits),
         nulls=data.nulls,
-        **ReadSpec.origin_of(data),
+        columns=data.columns,
+        hints=drops.hints(unit),
+        only=tuple(name for name in (data.target, data.id, WEIGHT, origin.get("origin")) if name),
+        **origin,
     )
     drops.read(Landing(unit, record, row), spec, _keep)
 

@@ -51,7 +51,8 @@ def with_returns(reading: Reading, folder: Path, definition: Definition, referen
         by=[name for name in definition.slices if name in judged.column_names],
     )
     profiler.update(judged)
-    return replace(reading, profile=profiler.finish().to_bytes())
+    how = drift.Profile.from_bytes(reading.profile).reading
+    return replace(reading, profile=replace(profiler.finish(), reading=how).to_bytes())
 
 
 def returns(table: pa.Table, columns: Sequence[str], time: str, by: str | None) -> pa.Table:

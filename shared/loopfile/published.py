@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.window import WindowKind
-from shared.errors import ConfigurationError, InvariantBroken
+from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.redaction import misfits
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-UNREADABLE = frozenset({Code.DOCUMENT_LOST, Code.DEFINITION_UNREADABLE})
-"""Codes of a publication that is lost, or that another version of Driftloop wrote."""
+
+def stays_unreadable(error: DriftloopError) -> bool:
+    """Of one that was met while a publication was read: whether it lasts until a person does something. The document is
+    lost or archived, say, its container refuses the app, or another version of Driftloop wrote it."""
+    return not isinstance(error, DependencyUnavailable)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_in
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
-from shared.values.arrow_columns import from_arrow, one_piece
+from shared.values.arrow_columns import as_words, from_arrow, one_piece
 from shared.values.column_kinds import (
     ARROW,
     BOOLEAN,
@@ -29,7 +29,7 @@ from shared.values.column_kinds import (
     STRING,
     join,
 )
-from shared.values.forms import TEXT, Form, decided, settle, spoilt
+from shared.values.forms import TEXT, Form, decided, like_times, settle, shown, spoilt, still
 from shared.values.nulls import without
 from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
@@ -52,6 +52,8 @@ class Sources:
     """All columns of the files, those that are left out as well."""
     told: list[str] = field(default_factory=list)
     """What people should know of how the files were read."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times of 96 bits that are finer than microseconds."""
     met: Met = field(default_factory=Met)
     """What the last pass showed."""
     _reading: Part | None = None
@@ -62,13 +64,26 @@ class Sources:
         return [part.file.name for part in self.parts]
 
     @property
-    def text(self) -> bool:
-        """Whether all files are text, which can stay text."""
-        return all(isinstance(part.file, Delimited) for part in self.parts)
+    def texts(self) -> frozenset[str]:
+        """Columns that are text in all files, or in the names of their folders, and can stay text."""
+        typed = (part for part in self.parts if isinstance(part.file, Parquet))
+        return self.there.difference(*(part.names for part in typed))
 
     def settled(self, name: str) -> str:
         """The type of a column when nothing is known of it before."""
         return STRING if self.found[name] == LONG else self.found[name]
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """Name -> style of numbers or order of dates by which others of its kind are read; not of files that differ."""
+        return _agreed(
+            (name, shown(part.looks[name], form)) for part in self.parts for name, form in part.forms.items()
+        )
+
+    @property
+    def guessed(self) -> frozenset[str]:
+        """Columns of which nothing in these files shows how they are written."""
+        return frozenset(name for part in self.parts for name, form in part.forms.items() if form.guessed)
 
     def findings(self) -> list[str]:
         """How the files were read, where people may have meant something else."""
@@ -81,7 +96,7 @@ class Sources:
             )
             if markers and self.found[name] != STRING and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
-        return told + self.met.findings()
+        return told + replace(self.met, cut=self.met.cut | self.cut.difference(self.spec.ignore)).findings()
 
     def _is_no_value(self, name: str) -> bool:
         """Whatever it looks like: it is left out, or only names its row."""
@@ -241,7 +256,7 @@ class Sources:
         else:
             column = table.column(part.names[name])
             if isinstance(part.file, Parquet) and name in part.forms:
-                words = one_piece(column).cast(pa.string()).dictionary_encode()
+                words = as_words(one_piece(column)).dictionary_encode()
                 column = converted(words, name, part.forms[name])
         if column.type == wanted:
             return column
@@ -283,41 +298,61 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     sources.there = frozenset(name for part in sources.parts for name in part.columns)
+    if spec.only:
+        others = sorted(sources.there.difference(spec.only, spec.ignore))
+        sources.spec = spec = replace(spec, ignore=(*spec.ignore, *others))
     first_looks(sources.parts, spec)
+    _leave_out_rowless(sources)
     _leave_out_indexes(sources)
     _leave_out_ignored(sources)
     _tell_of_typed_text(sources)
+    _tell_of_cut_times(sources)
     _check_same_columns(sources.parts)
     _settle(sources)
     return sources
 
 
 def _tell_of_typed_text(sources: Sources) -> None:
-    """Text in Parquet stays text; that it holds numbers or times is told as long as the column is new."""
-    spec = sources.spec
-    quiet = {
-        spec.id,
-        *spec.ignore,
-        *spec.columns,
-        *(n for n, kind in spec.known_columns.items() if kind == STRING),
-    }
-    for part in sources.parts[:1]:
-        if not isinstance(part.file, Parquet):
-            continue
-        own = {
-            there: name
-            for name, there in part.names.items()
-            if name not in quiet and part.file.is_text(there)
-        }
-        looks = part.file.head(tuple(own))
-        for there, form in settle(looks, "", {}, {}).items():
-            if form.kind in _TYPED:
-                what = f"is text in the file and holds {_TYPED[form.kind]}"
-                say = "if that is what it is, say so (data.columns, --column)"
-                sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+    """Text in Parquet stays text, and numbers numbers; that they look like something else is told as long as the column
+    is new."""
+    spec, part = sources.spec, sources.parts[0]
+    if not isinstance(part.file, Parquet):
+        return
+    file, quiet = part.file, {spec.id, *spec.ignore, *spec.columns}
+    own = {there: name for name, there in part.names.items() if name not in quiet}
+    words = [t for t, name in own.items() if spec.known_columns.get(name) != STRING and file.is_text(t)]
+    large = [t for t in file.footer.large if t in own and spec.known_columns.get(own[t], NOTHING) == NOTHING]
+    looks = file.head((*words, *large))
+    for there, form in settle({name: looks[name] for name in words}, "", {}, {}).items():
+        if form.kind in _TYPED:
+            what = f"is text in the file and holds {_TYPED[form.kind]}"
+            say = "if that is what it is, say so (data.columns, --column)"
+            sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+    for there in large:
+        if what := looks[there].whole.likely():
+            sources.told.append(f"column {quoted(own[there])} {like_times(what, file.kind(there) or NUMBER)}")
+
+
+def _tell_of_cut_times(sources: Sources) -> None:
+    """Times of 96 bits come as microseconds: whether some were finer is asked of files until one says so."""
+    for part in sources.parts:
+        if isinstance(part.file, Parquet) and part.file.times96 and not sources.cut:
+            names = {own: name for name, own in part.names.items()}
+            sources.cut.update(names[own] for own in part.file.finer() if own in names)
 
 
 _TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
+
+
+def _leave_out_rowless(sources: Sources) -> None:
+    """Parts without rows say nothing of the columns: writers leave some that have none at all."""
+    full = [part for part in sources.parts if not part.rowless]
+    if not full:
+        return
+    for part in sources.parts:
+        if part.rowless and {*part.columns} != {*full[0].columns}:
+            sources.told.append(f"{quoted(part.file.name)} has no row, and other columns: it is passed over")
+    sources.parts[:] = full
 
 
 def _leave_out_ignored(sources: Sources) -> None:
@@ -367,7 +402,6 @@ def _settle(sources: Sources) -> None:
     spec = sources.spec
     said = {name: kind for name, kind in spec.columns.items() if name not in spec.ignore}
     known = {name: kind for name, kind in spec.known_columns.items() if name not in spec.ignore}
-    hints: dict[str, str] = dict(spec.hints)
     for part in sources.parts:
         forms = settle(part.looks, part.separator, said, known)
         undecided = [
@@ -376,7 +410,9 @@ def _settle(sources: Sources) -> None:
             if form.open or form.bare or _is_spoilt(part, name, form, spec)
         ]
         part.look_at_all(undecided)
-        hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
+    looks = [(name, look) for part in sources.parts for name, look in part.looks.items()]
+    agreed = _agreed(((name, decided(look)) for name, look in looks), "")
+    hints = {**still(spec.hints, agreed), **agreed}
     for part in sources.parts:
         part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
         part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
@@ -393,11 +429,22 @@ def _settle(sources: Sources) -> None:
             sources.found[name] = kind
 
 
+def _agreed(shown: Iterable[tuple[str, str]], otherwise: str | None = None) -> dict[str, str]:
+    """The style of each column of which some files show one; where they show several, `otherwise`, or nothing."""
+    found: dict[str, set[str]] = {}
+    for name, style in shown:
+        if style:
+            found.setdefault(name, set()).add(style)
+    agreed = {name: next(iter(styles)) if len(styles) == 1 else otherwise for name, styles in found.items()}
+    return {name: style for name, style in agreed.items() if style is not None}
+
+
 def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
     """Nearly all values are numbers, and nobody said that they are none."""
     said = spec.columns.get(name, "")
     quiet = (
         name in spec.ignore
+        or name not in part.names
         or name == spec.id
         or spec.known_columns.get(name) == STRING
         or said in _WORDS_SAID
@@ -420,15 +467,14 @@ def _spoilt(part: Part, name: str) -> Exception:
 def _found(sources: Sources, name: str) -> str | None:
     """The type that the values of a column suggest; None when it is ignored and of no use."""
     spec, found = sources.spec, NOTHING
-    is_text = sources.text or not any(
-        name in part.names for part in sources.parts
-    )  # names of folders are text
     for part in sources.parts:
         kind = part.forms[name].kind if name in part.forms else _arrow_kind(part, name, spec)
         if kind is None:
             return None
+        if kind != found and isinstance(part.file, Parquet) and name in part.names:
+            kind = NOTHING if part.file.is_empty(part.names[name]) else kind
         joined = join(found, kind)
-        if joined is None and (name in spec.ignore or is_text):
+        if joined is None and (name in spec.ignore or name in sources.texts):
             joined = STRING
         if joined is None:
             raise rejected(

@@ -30,7 +30,7 @@ def check_files(files: Sequence[DropFile], spec: ReadSpec) -> tuple[tuple[Result
 
 def _check(sources: Sources) -> tuple[tuple[Result, ...], int, tuple[str, ...]]:
     spec = sources.spec
-    columns, findings = settle(sources.found, sources.text, spec, Likeness(sources, None).guess)
+    columns, findings = settle(sources.found, sources.texts, spec, Likeness(sources, None).guess)
     check = ContractPass(spec.contract, columns, spec.landed_at)
     looked = check.columns or dict(list(columns.items())[:1])  # rows are counted by any column
     for batch in sources.batches(looked):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -119,7 +119,9 @@ def plan(files: Sequence[DropFile], spec: ReadSpec) -> Plan:
     """
     if not files:
         raise rejected("empty-file", "the drop has no file")
-    return _of(open_sources(files, spec), reference_of(spec))
+    reference = reference_of(spec)
+    known = reference.reading.get("hints", {}) if reference is not None else {}
+    return _of(open_sources(files, replace(spec, hints={**spec.hints, **known})), reference)
 
 
 def reference_of(spec: ReadSpec) -> drift.Profile | None:
@@ -140,7 +142,7 @@ def _of(sources: Sources, reference: drift.Profile | None) -> Plan:
 
 def _settled(sources: Sources, reference: drift.Profile | None) -> Plan:
     spec = sources.spec
-    columns, findings = settle(sources.found, sources.text, spec, Likeness(sources, reference).guess)
+    columns, findings = settle(sources.found, sources.texts, spec, Likeness(sources, reference).guess)
     if sources.dropped:
         findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
     kinds = {name: JUDGED_AS[kind] for name, kind in spec.columns.items() if kind in JUDGED_AS}

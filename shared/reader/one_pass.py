@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import drift
 from shared.files.drop_files import DropFile, Reading, ReadSpec
@@ -61,7 +62,10 @@ def merged(plan: Plan, parts: Sequence[PartReading], output: Folder) -> Reading:
     findings = [*plan.findings, *contract_verdict.verdict(results, came_to.contract.rejected)]
     came_to.samples.write(output / "sample")
     findings += [*_look_at(plan, came_to, rows), *sources.findings()]
-    profile = came_to.profiler.finish()
+    hints = {**sources.spec.hints, **sources.hints}
+    profile = replace(
+        came_to.profiler.finish(), reading={"hints": dict(sorted(hints.items()))} if hints else {}
+    )
     schema = hashlib.sha256(json.dumps(sorted(plan.columns.items())).encode()).hexdigest()
     return Reading(
         rows=rows,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,7 +23,6 @@ from shared.redaction import printable
 from shared.tables import delta_table, mltable
 from shared.tables.snapshot import LOG
 from shared.values.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
-from shared.values.forms import decided
 from shared.values.number_text import COMMA, POINT
 from shared.values.texts import Contradicted
 
@@ -47,6 +47,8 @@ class Profiled:
     columns: Mapping[str, str] = field(default_factory=dict)
     nulls: tuple[str, ...] = ()
     """What a person said of them."""
+    guessed: frozenset[str] = frozenset()
+    """Columns of which nothing in the files shows how they are written."""
 
     def stored(self) -> drift.Profile:
         """The profile with what others of its kind are read by."""
@@ -157,18 +159,10 @@ def profile(
     """
     said = dict(columns or {})
     known = {name: _known(column) for name, column in grid.columns.items()} if grid else {}
-    spec = ReadSpec(
-        target="",
-        ignore=ignore,
-        columns=said,
-        hints=hints or {},
-        known_columns=known,
-        limits=_LIMITS,
-        nulls=nulls,
-    )
-    told: list[str] = []
-    sources = open_sources(files_of(path, told), spec)
-    sources.told[:0] = told
+    spec = replace(_spec(ignore, said, nulls), hints=hints or {}, known_columns=known)
+    left_out: list[str] = []
+    sources = open_sources(files_of(path, left_out), spec)
+    sources.told[:0] = left_out
     kinds = {name: JUDGED_AS[kind] for name, kind in sources.spec.columns.items() if kind in JUDGED_AS}
     while True:
         profiler = drift.Profiler(grid, ignore=spec.ignore, columns=kinds, by=by)
@@ -177,12 +171,22 @@ def profile(
         except Contradicted as late:
             sources.learn(late)
             continue
-        looks = [(name, look) for part in sources.parts for name, look in part.looks.items()]
-        found = {name: style for name, look in looks if (style := decided(look))}
         counted = profiler.finish()
         _check_finite(counted)
         signs = {name: _signs(sources, name) for name, kind in said.items() if kind in SAID_NUMBERS}
-        return Profiled(counted, tuple(sources.findings()), found, sources.there, signs, said, nulls)
+        told = tuple(sources.findings())
+        return Profiled(counted, told, sources.hints, sources.there, signs, said, nulls, sources.guessed)
+
+
+def hints(path: Path, **how: Any) -> Mapping[str, str]:
+    """What files show of others of their kind, by their first rows; as `profile` is asked."""
+    return open_sources(files_of(path), _spec(**how)).hints
+
+
+def _spec(
+    ignore: tuple[str, ...] = (), columns: Mapping[str, str] | None = None, nulls: tuple[str, ...] = ()
+) -> ReadSpec:
+    return ReadSpec(target="", ignore=ignore, columns=dict(columns or {}), limits=_LIMITS, nulls=nulls)
 
 
 def _signs(sources: Sources, name: str) -> frozenset[str]:
@@ -230,7 +234,5 @@ def _is_plain(part: Part) -> bool:
 
 def _type(sources: Sources, name: str) -> str:
     kind = sources.settled(name)
-    text = (
-        sources.text and sources.spec.known_columns.get(name) == STRING and name not in sources.spec.columns
-    )
-    return STRING if text and kind != NOTHING else kind
+    known = sources.spec.known_columns.get(name) == STRING and name not in sources.spec.columns
+    return STRING if known and kind != NOTHING and name in sources.texts else kind

@@ -221,20 +221,22 @@ def _failed(current: Unit, before: Release, row: Row, error: Exception, *, still
         waiting_for=reason(Code.RELEASE_STUCK, why, failures=after.failures) if after.stuck else why,
         retry_at=now + timedelta(seconds=wait_s * jitter),
     )
-    if not still and place(ended := _given_up(current, after, error, now)) != place(before):
+    if place(ended := _given_up(current, after, error, now, still=still)) != place(before):
         return store(current, before, row, ended)
     current.commit(changes=[update(row, after)])
     return False
 
 
-def _given_up(current: Unit, release: Release, error: Exception, now: datetime) -> Release:
+def _given_up(current: Unit, release: Release, error: Exception, now: datetime, *, still: bool) -> Release:
     """What no further attempt can mend ends the release; and traffic goes back from a challenger that nobody has seen
-    for long."""
+    for long, also where that is for want of a definition. A loop that a person keeps still is left alone."""
     if not release.stuck:
         return release
     try:
-        definition = current.published(release.definition).definition
-    except DriftloopError:  # the release waits for it, and says so
+        if still and (current.state.paused is not None or not current.nobody_knows):
+            return release
+        definition = current.at_hand(release).definition
+    except DriftloopError:  # it passes
         return release
     seen: obs.Observation = obs.LooksFail(release.failing_since)
     if isinstance(error, DriftloopError) and error.code in HOPELESS:

@@ -12,7 +12,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, Conflict, DriftloopError
-from shared.loopfile.published import UNREADABLE, Published
+from shared.loopfile.published import Published, stays_unreadable
 from shared.ports import Change, Delete, Insert, Ports, Replace, Row
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
@@ -93,7 +93,7 @@ class Unit:
         try:
             return self.published(digest)
         except DriftloopError as error:
-            if error.code not in UNREADABLE:
+            if not stays_unreadable(error):
                 raise
             return None
 
@@ -108,10 +108,14 @@ class Unit:
     @property
     def stands_still(self) -> bool:
         """Whether nothing may be spent or shifted: the loop is paused, or only observes; or nobody can read which."""
-        if self.state.paused is not None:
+        if self.state.paused is not None or self.nobody_knows:
             return True
-        found = self._readable(self.state.definition)
-        return found is None or found.definition.mode == "observe"
+        return self.published().definition.mode == "observe"
+
+    @property
+    def nobody_knows(self) -> bool:
+        """Whether the loop's definition stays unreadable until a person does something."""
+        return self._readable(self.state.definition) is None
 
     def newest_labelled(self) -> int:
         """Number of the newest version that can be trained on; 0 when there is none."""

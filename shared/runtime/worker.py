@@ -257,6 +257,10 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
         problems = (reason_of(error),)
         due_at = ports.clock.now() + STOPPED
         _say(ports, loop, reason(Code.LOOP_SET_ASIDE, *problems))
+    except DependencyUnavailable as error:
+        problems = tuple(dict.fromkeys((*problems, reason_of(error))))
+        due_at = ports.clock.now() + timedelta(seconds=max(this.wait_s or 0.0, _wait_s(error)))
+        _say(ports, loop, reason(Code.LOOP_WAITS, *problems))
     else:
         problems = _described(current, release, problems)
     settled = ports.store.settle(loop, token, due_at)

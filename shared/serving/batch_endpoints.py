@@ -41,7 +41,7 @@ class AzureBatch(EndpointRecords["BatchEndpoint", "BatchDeployment"]):
 
                 self._ml().batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint))
                 return DeploymentSeen("creating")
-        return DeploymentSeen(state_of(found))
+        return self._made(found)
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
         with self._asking("Making a deployment", spec.endpoint):

@@ -12,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from shared.assets import same_asset
 from shared.azure.client import ML_ROLE
-from shared.azure.failures import Busy, asking
+from shared.azure.failures import Busy, asking, must_be_absent
 from shared.azure.operations import ADDRESS, Failure, why
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
@@ -98,14 +98,16 @@ class EndpointRecords(ABC, Generic[E, D]):
     def _find_endpoint(self, name: str) -> E | None:
         try:
             found: E = self._endpoints.get(name)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
         return found
 
     def _find_deployment(self, endpoint: str, name: str) -> D | None:
         try:
             found: D = self._deployments.get(name, endpoint)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            must_be_absent(error)
             return None
         return found
 
@@ -120,7 +122,19 @@ class EndpointRecords(ABC, Generic[E, D]):
             return DeploymentSeen("failed", str(refused))
         return DeploymentSeen("creating")
 
-    def _why(self, found: D) -> Failure:
+    def _made(self, found: E) -> DeploymentSeen:
+        """How an endpoint that is there stands itself: one that failed takes no deployment."""
+        state = state_of(found)
+        if state != "failed":
+            return DeploymentSeen(state)
+        why = self._why(found).text or "Azure tells no reason"
+        return DeploymentSeen(
+            state,
+            f"endpoint {found.name} itself failed: {why}. Where nothing serves on it, delete it, and the next release "
+            "makes it again; else look at it in Azure ML studio.",
+        )
+
+    def _why(self, found: E | D) -> Failure:
         """Of one that has failed."""
         return why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
 

@@ -63,7 +63,7 @@ class AzureServing(EndpointRecords["OnlineEndpoint", "OnlineDeployment"]):
                 "Create the endpoint again with auth_mode aad_token, or name another one in the loop file.",
                 code=Code.ENDPOINT_UNUSABLE,
             )
-        return DeploymentSeen(state_of(found))
+        return self._made(found)
 
     def _begin_endpoint(self, name: str) -> None:
         """Under an identity that has its roles already: a new one would have none when its first image is pulled."""

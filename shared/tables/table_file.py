@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from shared.files.drop_files import DropFile, Limits
 from shared.files.formats import Budget
-from shared.files.parquet import Parquet, open_parquet
+from shared.files.parquet import Footer, Parquet, open_parquet
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.tables.deletion_vectors import Rows, deleted_rows
@@ -52,6 +52,11 @@ class TableFile(Parquet):
     values: Mapping[str, pa.Scalar]
     """Of the columns that the file does not hold."""
     deleted: Rows
+
+    @property
+    def footer(self) -> Footer:
+        """The table says what its columns are."""
+        return Footer()
 
     @property
     def plain(self) -> bool:

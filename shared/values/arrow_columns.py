@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift.arrow_values import of_decimals
 from shared.intake.rejections import quoted, rejected
 from shared.values.column_kinds import (
     ARROW,
@@ -77,6 +78,21 @@ def as_text(column: pa.Array) -> pa.Array | None:
         return None
 
 
+def as_words(column: pa.Array) -> pa.Array:
+    """A column as text; whole floats without an exponent, as 20240131101500."""
+    if pa.types.is_floating(column.type):
+        known = column.filter(pc.is_finite(column))
+        if bool(
+            pc.all(
+                pc.and_(pc.equal(pc.floor(known), known), pc.less_equal(pc.abs(known), EXACT)), min_count=0
+            ).as_py()
+        ):
+            column = pc.cast(
+                pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type)), pa.int64()
+            )
+    return column.cast(pa.string())
+
+
 class WideColumn:
     """What the values of a wide column are: text, or whole, within 64 bits, exact as a float."""
 
@@ -120,6 +136,14 @@ def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False)
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_floating(column.type) and kind != NUMBER:
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if column.null_count == len(column):  # whatever type it was written as
+        return pa.nulls(len(column), ARROW[STRING if kind == LONG else kind]), False
+    if kind == NOTHING:
+        raise rejected(
+            "damaged-parquet", f"column {quoted(name)} has values, and its footer says that it has none"
+        )
     if kind in (STRING, LONG):
         return _text(column), False
     if kind == DATETIME:
@@ -142,13 +166,17 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _numbers(column: pa.Array) -> tuple[pa.Array, bool]:
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        made = of_decimals(column)
+        if kind.precision <= _SURE_DIGITS:
+            return made, False
+        back = pc.cast(made, kind, safe=False)
+        return made, not pc.all(pc.equal(back, column), min_count=0).as_py()
     lossy = False
-    if pa.types.is_integer(column.type):
+    if pa.types.is_integer(kind):
         ends = pc.min_max(column).as_py()
         lossy = ends["min"] is not None and (ends["min"] < -EXACT or ends["max"] > EXACT)
-    elif pa.types.is_decimal(column.type) and column.type.precision > _SURE_DIGITS:
-        back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
-        lossy = not pc.all(pc.equal(back, column), min_count=0).as_py() if len(column.drop_null()) else False
     return pc.cast(column, pa.float64(), safe=False), lossy
 
 

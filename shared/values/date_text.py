@@ -47,7 +47,7 @@ _MONTH_NAMED = (
 )
 _UNIX = rf"(?i){_WEEKDAY}{_MONTH} +(?P<day>\d{{1,2}}) {_CLOCK} (?P<year>\d{{4}})$"
 _COMPACT = (
-    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?"
+    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})[T ](?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2}))?"
     r"(?:[.,](?P<part>\d+))?(?P<half>)" + _ZONE + "$"
 )
 _NUMBERED = r"^(?P<a>\d{1,2})(?P<mark>[-/.]) ?(?P<b>\d{1,2})[-/.] ?(?P<year>\d{4}|\d{2})\.?" + _TIME
@@ -164,6 +164,21 @@ def moments(words: pa.Array, order: str) -> pa.Array | None:
             return None
         result = pc.coalesce(result, times)
     return result if result.null_count == words.null_count else None
+
+
+def moment(text: str) -> pa.Scalar | None:
+    """One text as a time, in whatever order it allows alone; None where it is none, or several orders differ."""
+    words = pa.array([text])
+    if (clear := moments(words, CLEAR)) is not None:
+        return clear[0]
+    seen = Numbered()
+    seen.see(words)
+    orders = (order for order in (DAY_FIRST, MONTH_FIRST, YEAR_FIRST) if seen.possible and seen.allows(order))
+    found = {times[0] for order in orders if (times := moments(words, order)) is not None}
+    if order := seen.order() if seen.possible else "":
+        times = moments(words, order)
+        return None if times is None else times[0]
+    return found.pop() if len(found) == 1 else None
 
 
 def odd_one(words: pa.Array, order: str) -> str:

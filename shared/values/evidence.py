@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from shared.values import date_text, number_text
 from shared.values.date_text import CLEAR
 from shared.values.joined_words import JoinedWords, Mask, Places, mask
-from shared.values.moments_of_numbers import Range, ranges
+from shared.values.moments_of_numbers import CLOCKS, Range, ranges
 from shared.values.nulls import markers
 from shared.values.number_text import COMMA, POINT
 from shared.values.word_sets import word_set
@@ -38,7 +38,7 @@ _SEEN_OF_WORDS = {
     "like times": date_text.LIKE,
 }
 _LONG = 16
-_GROWN = r"^[+-]?\d{16,}$"
+_GROWN = r"^[+-]?\d{16,}(\.0*)?$"
 _A_LOOK = 1000
 FEW = 3
 """So many different words among numbers may be marks of what is missing; more are text."""
@@ -83,7 +83,9 @@ class Look:
         """Whole numbers of many digits: those that float64 would change, and those beyond 64 bits."""
         self.rows["grown"] += sum(rows)
         for word, count in zip(words, rows, strict=True):
-            if not -_LONGEST <= int(word) < _LONGEST:
+            number = int(word.partition(".")[0])
+            self.rows["rounded"] += count * (int(float(number)) != number)
+            if not -_LONGEST <= number < _LONGEST and "." not in word:
                 self.rows["beyond"] += count
                 self.odd.setdefault("beyond", word)
 
@@ -155,6 +157,10 @@ def _see_values(columns: Sequence[Seen]) -> None:
     for what, pattern in _SEEN.items():
         matched = joined.matching(pattern)
         _see_sign(looks, joined, what, matched, ~matched)
+    if pc.any(pc.match_substring(joined.words, "E+")).as_py():
+        shortened = joined.counts(joined.matching(number_text.SHORTENED))
+        for look, rows in zip(looks, shortened, strict=True):
+            look.rows["shortened"] += rows
     _see_long(looks, joined)
 
 
@@ -179,11 +185,14 @@ def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
 
 
 def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
-    least, most, dates = ranges(joined)
-    for place, look in enumerate(looks):
+    for place, (look, found) in enumerate(zip(looks, ranges(joined), strict=True)):
         look.clear_dates = look.dates.all = False
         look.odd.setdefault("truth", joined.words[int(joined.starts[place])].as_py())
-        look.whole.add(least[place], most[place], dates[place])
+        look.whole.add(*found)
+        if look.whole.like_clocks and not look.whole.clocks:
+            words = joined.of(place)
+            odd = words.filter(pc.invert(pc.match_substring_regex(words, CLOCKS)))
+            look.odd.update({"no date": odd[0].as_py()} if len(odd) else {})
 
 
 def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:

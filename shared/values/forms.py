@@ -9,7 +9,7 @@ from shared.intake.rejections import quoted, rejected
 from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
 from shared.values.date_text import CLEAR, DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from shared.values.evidence import FEW, Look
-from shared.values.moments_of_numbers import COMPACT, EXCEL
+from shared.values.moments_of_numbers import CLOCK, COMPACT, DAYS_FIRST, EXCEL, MONTHS_FIRST
 from shared.values.nulls import sure
 from shared.values.number_text import COMMA, POINT
 
@@ -38,6 +38,10 @@ class Form:
     """What people should know about this choice."""
     open: bool = False
     """More values may settle it otherwise: all of them have to be seen."""
+    evident: bool = False
+    """Other columns, or the same column elsewhere, show its style; by itself it could be another."""
+    guessed: bool = False
+    """Nothing shows its style, and one was taken, or none."""
 
 
 TEXT = Form(STRING, native=True)
@@ -63,9 +67,10 @@ def settle(
     }
     if not final:
         return forms
-    shown = {style for look in looks.values() if (style := decided(look))}
+    styles = {name: style for name, look in looks.items() if (style := decided(look))}
+    shown, known = {*styles.values()}, still(hints or {}, styles)
     for name, form in forms.items():
-        own = {(hints or {}).get(name, "")}
+        own = {known.get(name, "")}
         if form.open and form.kind in (NUMBER, INTEGER):
             forms[name] = _with_style(looks[name], form, (own & STYLES) or (shown & STYLES), separator)
         elif form.open and form.kind == DATETIME:
@@ -73,6 +78,18 @@ def settle(
             needed = asked or before.get(name) == DATETIME
             forms[name] = _with_order(name, looks[name], own & ORDERS, shown & ORDERS, needed=needed)
     return forms
+
+
+def still(hints: Mapping[str, str], styles: Mapping[str, str]) -> dict[str, str]:
+    """The hints of a kind, numbers or dates, that no column contradicts: else these files are written in another way.
+    An empty hint says that others differ."""
+    pairs = [(hints[name], style) for name, style in styles.items() if name in hints]
+    changed = [
+        kind
+        for kind in (STYLES, ORDERS)
+        if any(old != new and {old, new} <= {*kind, ""} for old, new in pairs)
+    ]
+    return {name: style for name, style in hints.items() if not any(style in kind for kind in changed)}
 
 
 def decided(look: Look) -> str:
@@ -84,6 +101,11 @@ def decided(look: Look) -> str:
         return fits[0]
     dates = look.dates
     return dates.order() if dates.possible and not dates.by_spread and not dates.both_orders else ""
+
+
+def shown(look: Look, form: Form) -> str:
+    """The style that a column was read with, where something showed it: others of its name are read alike."""
+    return decided(look) or (form.style if form.evident else "")
 
 
 def _alone(name: str, look: Look, said: str, before: str) -> Form:
@@ -115,8 +137,9 @@ def _empty(look: Look, before: str) -> Form:
 
 def _by_value(look: Look, said: str, before: str) -> bool:
     """Whether the values are told apart by what they are, not by how they are written: 1 and 1.0, True and true; not
-    where the version before holds them as text."""
+    where the version before holds them as text, as which plain whole numbers say the same."""
     numbers = not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+    numbers = numbers and not (before == STRING and look.values == look.rows["arrow whole"])
     truth = said == "category" and before != STRING and 0 < look.values == look.rows["truth"]
     return numbers or truth
 
@@ -138,12 +161,21 @@ def _numbers(look: Look) -> Form | None:
     if whole:
         native = look.rows["arrow whole"] == look.values and not look.markers
         return Form(INTEGER, style, native=native)
-    lossy = "holds whole numbers above 2^53, which a 64-bit float rounds" if look.rows["grown"] else ""
-    lossy = lossy or (
-        "holds more digits than a 64-bit float keeps apart" if look.rows["long fraction"] else ""
-    )
+    lossy = _lossy(look)
     native = style == POINT and look.rows["plain"] == look.values and not look.markers
     return Form(NUMBER, style, native=native, doubt=lossy)
+
+
+def _lossy(look: Look) -> str:
+    """What is told of numbers that are no longer what they were."""
+    if look.rows["rounded"]:
+        return "holds whole numbers above 2^53, which a 64-bit float rounds"
+    if look.rows["long fraction"]:
+        return "holds more digits than a 64-bit float keeps apart"
+    shortened = look.rows["shortened"]
+    if shortened and shortened + look.rows["arrow whole"] == look.values:
+        return "holds numbers like 1.23457E+12, as Excel writes long ones: their other digits are lost"
+    return ""
 
 
 def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> Form:
@@ -162,7 +194,9 @@ def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> For
         f"has three digits after each {mark}, read as {read}; if not, say `{other}` (data.columns, --column)"
     )
     usual = point and separator == ","
-    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or styles else doubt)
+    sure = len(styles) == 1
+    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or sure else doubt)
+    kept = replace(kept, evident=sure, guessed=not sure)
     return replace(kept, native=style == POINT and look.rows["plain"] == look.values and not look.markers)
 
 
@@ -183,7 +217,8 @@ def _clear_times(look: Look) -> Form:
 
 
 def _in_order(order: str, why: str = "") -> Form:
-    return Form(DATETIME, order, doubt=f"holds dates, read with the {order.replace('-', ' ')}{why}")
+    doubt = f"holds dates, read with the {order.replace('-', ' ')}{why}"
+    return Form(DATETIME, order, doubt=doubt, evident=True)
 
 
 def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed: bool) -> Form:
@@ -200,19 +235,29 @@ def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed
     if needed:
         raise rejected("ambiguous-dates", f"column {quoted(name)} {words}")
     say = "say `day-first`, `month-first` or `year-first` (data.columns, --column)"
-    return replace(TEXT, doubt=f"{words}, so it stays text: {say}")
+    return replace(TEXT, doubt=f"{words}, so it stays text: {say}", guessed=True)
 
 
 def _told_of_times(look: Look, form: Form, before: str) -> Form:
-    """Whole numbers may count times: a date as a number moves from each drop to the next."""
-    what = look.whole.likely() if form.kind == INTEGER and before in ("", NOTHING, DATETIME) else ""
-    if not what:
-        return form
-    like = "dates, as in 20240131" if what == COMPACT else f"{what} since 1970"
-    words = (
-        f"holds whole numbers that look like {like}; if they are times, say `time` (data.columns, --column)"
-    )
-    return replace(form, doubt=words)
+    """Numbers may count times: a date as a number moves from each drop to the next."""
+    what = look.whole.likely() if not form.doubt and before in ("", NOTHING, DATETIME) else ""
+    return replace(form, doubt=like_times(what, form.kind)) if what else form
+
+
+def like_times(what: str, kind: str) -> str:
+    """What is told of numbers that look like times."""
+    like = _SPELLED.get(what, f"{what} since 1970")
+    numbers = "whole numbers" if kind == INTEGER else "numbers"
+    return f"holds {numbers} that look like {like}; if they are times, say `time` (data.columns, --column)"
+
+
+_SPELLED = {
+    COMPACT: "dates, as in 20240131",
+    CLOCK: "times, as in 20240131101500",
+    EXCEL: EXCEL,
+    DAYS_FIRST: "dates, as in 31012024",
+    MONTHS_FIRST: "dates, as in 01312024",
+}
 
 
 def _text(look: Look, before: str) -> Form:
@@ -283,8 +328,8 @@ def _stated_time(name: str, look: Look, said: str) -> Form:
         return Form(DATETIME, said)
     if look.dates.possible and (found := _times(look)) is not None:
         return found
-    if style := look.whole.style():
-        like = "dates" if style == COMPACT else style if style == EXCEL else f"{style} since 1970"
+    if style := look.whole.style({DAY_FIRST: DAYS_FIRST, MONTH_FIRST: MONTHS_FIRST}.get(said, "")):
+        like = _SPELLED.get(style, f"{style} since 1970")
         return Form(DATETIME, style, doubt=f"holds numbers, read as {like}")
     odd = look.odd.get("no date") or look.odd.get("truth", "")
     raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is not a time")

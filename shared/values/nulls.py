@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -75,8 +77,8 @@ def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array
     written."""
     numbers = [number for text in said if (number := _number(text)) is not None]
     if pa.types.is_timestamp(column.type):
-        times = (date_text.moments(pa.array([text]), date_text.CLEAR) for text in said)
-        meant = pa.array([time[0].as_py() for time in times if time is not None], ARROW[DATETIME])
+        times = (date_text.moment(text) for text in said)
+        meant = pa.array([time.as_py() for time in times if time is not None], ARROW[DATETIME])
     elif pa.types.is_boolean(column.type):
         meant = pa.array(
             [word == "true" for text in said if (word := text.lower()) in ("true", "false")], pa.bool_()
@@ -85,7 +87,10 @@ def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array
         whole = [int(number) for number in numbers if -(2**63) <= number < 2**63 and number == int(number)]
         meant = pa.array(whole, pa.int64())
     elif pa.types.is_floating(column.type):
-        meant = pa.array([float(number) for number in numbers], pa.float64())
+        both = (
+            (float(number), float(np.float32(number))) for number in numbers
+        )  # as floats of 32 bits hold it
+        meant = pa.array([*chain.from_iterable(both)], pa.float64())
     else:
         return column
     gone = pc.is_in(column, value_set=meant.cast(column.type, safe=False))

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 POINT, COMMA = "point", "comma"
 """What separates the fraction: 1,234.56 or 1.234,56."""
 
-_GROUPS = "[ \u00a0\u202f\u2009'\u2019]"
+_GROUPS = "[ \u00a0\u2007\u2008\u2009\u202f'\u2019]"
 _DASHES = "[\u2212\u2013\u2012\ufe63\uff0d]"
 """What stands for a minus where a number follows."""
 _SIGN = "^[+\u2212\u2013\u2012\ufe63\uff0d-]?"
@@ -30,11 +30,13 @@ EITHER_COMMA = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 """Three digits after the only separator: a fraction in one form, thousands in the other."""
 CODE = r"^(0(\d+([.,]\d*)?|[xX][0-9a-fA-F]+)|\+\d{9,15})$"
 """Leading zeros, as in postal codes, and the plus of telephone numbers would be lost."""
+SHORTENED = r"^-?\d(\.\d{1,5})?E\+(1[1-9]|[2-9]\d)$"
+"""How Excel shows and exports numbers of twelve and more digits: all but six of them are lost."""
 LONG_FRACTION = r"^[+-]?[0.,]*[1-9][.,' ]?(\d[.,' ]?){17,}$"
 """More digits than a 64-bit float keeps apart."""
 INFINITE = r"(?i)^([+-]?inf(inity)?|[+-]?1\.#inf)$"
 
-_NUMBER = r"\d[\d.,'\s\x{a0}\x{202f}\x{2009}\x{2019}]*"
+_NUMBER = r"\d[\d.,'\s\x{a0}\x{2007}-\x{2009}\x{202f}\x{2019}]*"
 _MONEY = r"%|‰|[$€£¥₹₽₺₩₪฿₫₴₦₱]|[A-Z]{1,3}\$|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|lei|Rs\.?|Fr\.?|S/|руб\.?"
 _MEASURE = (
     r"[kmg]|kg|mg|lbs?|oz|km|cm|mm|µm|ft|km/h|mph|m/s|ml|m²|m³|m2|m3|°[CF]?|[KMGT]i?B|kB|[KM]|Mio\.?|Mrd\.?|bn|ms|sec|min"
@@ -55,7 +57,7 @@ DECORATED = (
 """Percentages, currencies, units, the parentheses and the minus behind of bookkeepers, quotes: text, unless a person
 says that they are numbers."""
 UNUSUAL = (
-    r"^[+-]?(\d{1,3}(_\d{3})+|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
+    r"^[+-]?(\d{1,3}([_\x{b7}\x{2d9}\x{66c}]\d{3})+([.,\x{66b}]\d+)?|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
     r"|[+-]?\d[\d.,]*\+|[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*|[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}"
     r"\x{ff10}-\x{ff19}][\p{Nd}.,\x{66b}\x{66c}]*|\d+ \d+/\d+|\d* ?[¼½¾⅓⅔⅛]"
     rf"""|('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?|[{UNSEEN}]+{_DASH}{_NUMBER}[{UNSEEN}]*|{_DASH}{_NUMBER}[{UNSEEN}]+)$"""

@@ -11,6 +11,8 @@ from shared.values.forms import Form
 from shared.values.nulls import ALWAYS, markers
 from shared.values.word_sets import word_set
 
+_BEHIND_BLANK = r'^\s+"([^"]|"")*"\s*$'
+
 
 class Contradicted(Exception):
     """A row makes of a column something else than it was taken for; all of its values have to be seen."""
@@ -21,11 +23,15 @@ class Contradicted(Exception):
 
 
 def trimmed(coded: pa.DictionaryArray, nulls: tuple[str, ...] = ALWAYS) -> pa.DictionaryArray:
-    """The words without white space around them, null where they say that there is no value."""
+    """The words without white space around them, and without quotes behind it, null where they say that there is no
+    value. To Arrow a quote behind a blank is a sign like others; who writes blanks behind separators means quotes."""
     words = coded.dictionary
     clean = pc.utf8_trim_whitespace(words)
     if clean.equals(words):
         return coded
+    if pc.any(quoted := pc.match_substring_regex(words, _BEHIND_BLANK)).as_py():
+        bare = pc.replace_substring(pc.replace_substring_regex(clean, '^"|"$', ""), '""', '"')
+        clean = pc.if_else(quoted, pc.utf8_trim_whitespace(bare), clean)
     clean = pc.if_else(pc.is_in(clean, value_set=word_set(*nulls)), None, clean)
     again = clean.dictionary_encode()
     return pa.DictionaryArray.from_arrays(pc.take(again.indices, coded.indices), again.dictionary)
@@ -62,10 +68,10 @@ def _nothing(words: pa.Array, name: str, form: Form) -> pa.Array:
 
 
 def _times(words: pa.Array, name: str, form: Form) -> pa.Array:
-    counted = form.style in moments_of_numbers.STYLES
-    times = (moments_of_numbers if counted else date_text).moments(words, form.style)
+    family = moments_of_numbers if form.style in moments_of_numbers.STYLES else date_text
+    times = family.moments(words, form.style)
     if times is None:
-        raise Contradicted(name, "values", "" if counted else date_text.odd_one(words, form.style))
+        raise Contradicted(name, "values", family.odd_one(words, form.style))
     return times
 
 

@@ -65,13 +65,26 @@ def test_nothing_differs_where_nothing_was_changed(world: World) -> None:
         (rows.release_key(2), "phase", "rolled_back"),
         (rows.release_key(2), "triggers", []),
         (rows.release_key(2), "judgements", []),
+        (rows.release_key(2), "number", 1),
+        (rows.release_key(2), "attempt", 2),
+        (rows.release_key(2), "champion", None),
+        (rows.release_key(2), "reason", {"code": "gate-passed"}),
         (rows.version_key(1), "content_hash", "0" * 64),
         (rows.version_key(1), "source", "landing/birds/other.csv"),
         (rows.version_key(1), "rows", 1),
         (rows.version_key(1), "asset_id", "azureml:birds:9"),
+        (rows.version_key(1), "path", "birds/of-somebody-else"),
+        (rows.version_key(1), "train_rows", 1),
+        (rows.version_key(1), "holdout_rows", 1),
+        (rows.version_key(1), "profile", "0" * 64),
         (rows.version_key(2), "drift", "0" * 64),
+        (rows.version_key(2), "number", 1),
+        (rows.version_key(2), "decision", {"code": "no-trigger"}),
+        (rows.version_key(2), "verdict", []),
         (rows.LOOP, "definition", "0" * 64),
         (rows.LOOP, "champion", None),
+        (rows.LOOP, "published_by", "mallory"),
+        (rows.LOOP, "paused", {"code": "paused-by-person", "facts": {"actor": "mallory", "why": "x"}}),
         (rows.LOOP, "next_release", 9),
         (rows.LOOP, "next_version", 9),
         (rows.LOOP, "open_release", 2),
@@ -87,6 +100,26 @@ def test_an_edited_row_is_a_difference_with_its_place(
     place = "the loop's row" if key == rows.LOOP else f"the row of {key.partition('-')[0]} {int(key[-1])}"
     assert place in {p.facts["place"] for p in differing}, list(map(say, seen.problems))
     assert seen.served == before  # what the chain proves does not depend on a row
+
+
+@pytest.mark.parametrize("name", ["release", "deployment", "model", "versions"])
+def test_who_a_release_would_give_the_traffic_back_to_is_compared(world: World, name: str) -> None:
+    row = world.ports.store.read("birds", rows.release_key(2))
+    assert row is not None
+    before = json.loads(row.doc)["content"]["champion"]
+    another = {"release": 2, "deployment": "mallory", "model": "azureml:birds:666", "versions": [2]}
+    edit(world, rows.release_key(2), champion=before | {name: another[name]})
+    assert ("the row of release 2", "champion" if name == "release" else name) in {
+        (place, str(what).removesuffix(" before")) for _, place, what in found(world)
+    }
+
+
+def test_a_judgement_that_the_ledger_does_not_have_is_told(world: World) -> None:
+    row = world.ports.store.read("birds", rows.release_key(2))
+    assert row is not None
+    judged = json.loads(row.doc)["content"]["judgements"]
+    edit(world, rows.release_key(2), judgements=[*judged, judged[-1] | {"evidence": "0" * 64}])
+    assert found(world) == [(Code.AUDIT_DIFFERS, "the row of release 2", "evidence")]
 
 
 def test_what_is_gone_is_told(world: World) -> None:
@@ -207,6 +240,7 @@ def test_a_ledger_that_was_written_anew_differs_from_the_models_tags(world: Worl
         store.commit("birds", [Replace(row.key, rows.encode(replace(entry, hash=head)), row.etag)])
     edit(world, rows.LOOP, ledger_head=head)
     assert [(code, place) for code, place, _ in found(world)] == [
+        (Code.AUDIT_DIFFERS, "the loop's row"),
         (Code.AUDIT_DIFFERS, "the row of release 1"),
         (Code.AUDIT_DIFFERS, "the row of release 2"),
         (Code.AUDIT_DIFFERS, "model azureml:birds:1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -123,6 +123,56 @@ def test_an_abort_takes_no_longer_where_the_newest_version_cannot_be_read_and_th
     life.act("abort", 2)
     life.round()
     assert life.release(2).phase is Phase.ABORTED
+
+
+@pytest.mark.parametrize("fault", ["archived", "refused", "unclassed"])
+def test_an_abort_works_whatever_keeps_the_definition_from_being_read(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process that has not read it yet: a lifecycle rule archives documents, too."""
+    life = unread(canaried(), PERMANENT[fault], monkeypatch)
+    life.act("abort", 2)
+    until_ended(life)
+    assert life.release(2).phase is Phase.ABORTED
+    assert life.traffic() == {"r1-a1": 100}
+
+
+def test_a_canary_whose_definition_nobody_can_read_is_taken_back_within_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life = unread(canaried(), PERMANENT["archived"], monkeypatch)
+    erring(life)
+    for _ in range(26):
+        life.clock.advance(3600)
+        life.round()
+    assert life.release(2).phase is Phase.ROLLED_BACK
+    assert life.traffic() == {"r1-a1": 100}
+
+
+def test_a_loop_that_a_person_paused_is_left_alone_though_nobody_can_read_its_definition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life = canaried()
+    life.act("pause")
+    life.round()
+    unread(life, PERMANENT["archived"], monkeypatch)
+    for _ in range(26):
+        life.clock.advance(3600)
+        life.round()
+    assert life.release(2).phase is Phase.CANARY
+
+
+def test_a_definition_that_cannot_be_read_just_now_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = unread(canaried(), PERMANENT["unavailable"], monkeypatch)
+    life.round()
+    assert "documents.get is unavailable" in attention(life)
+
+
+def unread(life: Life, error: Callable[[str], Exception], monkeypatch: pytest.MonkeyPatch) -> Life:
+    """No document can be read any more, and none is known to the process."""
+    monkeypatch.setattr(unit_of_work, "_published", {})
+    life.broken = lambda call: error(call.name) if call.name == "documents.get" else None
+    return life
 
 
 NOT_SAID = ("foreign",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 
 import pandas as pd
 import pytest
@@ -202,3 +203,20 @@ def test_lost_and_repeated_events_of_labels_are_one_and_bad_files_are_set_aside(
     assert len(joined) == 1
     (aside,) = queries.set_aside(world.ports, "birds")
     assert (aside.state, "species" in say(aside.reason)) == (InboxState.QUARANTINED, True)
+
+
+def test_what_other_columns_of_a_label_file_hold_stops_nothing(world: World) -> None:
+    serving(world)
+    told = pd.read_csv(BytesIO(truth(world, "r1-a1")))
+    told["note"] = ["see file", *map(str, range(1, len(told)))]
+    labels(world, csv(told))
+    assert [e.what for e in queries.entries(world.ports, "birds")].count("labels.joined") == 1
+    assert not queries.set_aside(world.ports, "birds")
+
+
+def test_labels_are_read_as_the_loop_file_says(world: World) -> None:
+    serving(world)
+    world.publish(LABELLED.replace("target: species,", "target: species, columns: {species: number},"))
+    labels(world, truth(world, "r1-a1"))
+    (aside,) = queries.set_aside(world.ports, "birds")
+    assert aside.reason is not None and aside.reason.code is Code.UNPARSABLE_NUMBERS, "words are no numbers"

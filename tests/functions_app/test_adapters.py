@@ -55,6 +55,27 @@ def test_who_asks_the_process_to_end_has_failed(
         functions()[name].get_user_function()(Ending(end))
 
 
+WAKES: dict[str, dict[str, str]] = {
+    "inbox": {"queueName": "%DRIFTLOOP_QUEUE%", "connection": "DRIFTLOOP_STORAGE"},
+    "run": {"queueName": "%DRIFTLOOP_RUNS%", "connection": "DRIFTLOOP_STORAGE"},
+    "tick": {"schedule": "%DRIFTLOOP_TICK_SCHEDULE%"},
+    "sweep": {"schedule": "%DRIFTLOOP_SWEEP_SCHEDULE%"},
+}
+"""What wakes each function that nobody calls: settings of the templates."""
+
+
+def test_what_wakes_a_function_is_its_own_setting() -> None:
+    found = {
+        name: {key: trigger.get_dict_repr()[key] for key in WAKES[name]}
+        for name, function in functions().items()
+        if (trigger := function.get_trigger()) is not None and name in WAKES
+    }
+    assert found == WAKES
+    settings = (Path(__file__).parents[2] / "infra" / "modules" / "app.bicep").read_text()
+    asked = {text.strip("%") for of in WAKES.values() for text in of.values()} - {"DRIFTLOOP_STORAGE"}
+    assert {name for name in asked if name not in settings} == set()
+
+
 def test_fixed_routes_are_registered_before_variable_ones() -> None:
     """The host asks the first function whose route fits, whatever the route of a later one says."""
     routes = []

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import azure.functions as func
 import pytest
 
-from functions import alerts, app, people
+from functions import alerts, app, people, telemetry
 from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE
 from shared.errors import DependencyUnavailable
+from shared.ports import Ports
 from shared.runtime import tick, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
@@ -204,6 +205,27 @@ def test_the_sweep_tries_again_what_failed_five_times(world: World) -> None:
     assert record.body["name"] == "birds/2007.csv" and world.ports.queue.failed == []
     (kept,) = world.ports.store.unrouted(limit=9)
     assert '"loops": "birds", "was": "poison"' in kept.doc
+
+
+def test_a_message_of_runs_runs_the_loop_that_it_names_once_and_no_other(world: World) -> None:
+    landed = func.QueueMessage(body=world.land("2007.csv", csv(season(2007))).encode())
+    functions()["inbox"].get_user_function()(landed)
+    (asked_for,) = world.ports.runs.messages
+    run = functions()["run"].get_user_function()
+    run(func.QueueMessage(body=b'{"loop": "birds", "run": "of yesterday"}'))
+    (record,) = queries.inbox(world.ports, "birds")
+    assert record.version is None
+    run(func.QueueMessage(body=asked_for.encode()))
+    (record,) = queries.inbox(world.ports, "birds")
+    assert record.version == 1
+
+
+def test_each_tick_logs_how_long_work_has_waited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/operations.md tells people to alert where the record is missing."""
+    told: list[Ports] = []
+    monkeypatch.setattr(telemetry, "log_waiting", told.append)
+    functions()["tick"].get_user_function()(None)
+    assert told == [world.ports]
 
 
 def test_where_loops_land_is_read_once_for_many_events(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,11 @@ def test_only_the_role_itself_lets_somebody_pass(kind: str, has: str, needs: str
 
 def test_a_role_in_a_claim_of_another_kind_is_none() -> None:
     with pytest.raises(Denied):
-        of(("oid", OID), ("groups", ACTING_ROLE), ("name", ACTING_ROLE), role=ACTING_ROLE)
+        of(
+            ("oid", OID),
+            *((kind, ACTING_ROLE) for kind in ("groups", "name", "role", "scp")),
+            role=ACTING_ROLE,
+        )
 
 
 @pytest.mark.parametrize("value", ["", "false", "0", "1", "yes"])
@@ -177,6 +181,13 @@ def test_a_stranger_is_led_to_the_sign_in_and_somebody_without_the_role_is_not(
     assert (link in page) is leads
     assert 'href="/api/tower"' in page
     assert ("sign in first" in page) is leads and (ACTING_ROLE in page) is not leads
+
+
+def test_where_a_stranger_goes_after_the_sign_in_adds_nothing_to_its_address() -> None:
+    address = "https://tower.example/api/tower/x&prompt=none"
+    refused = visit(func.HttpRequest("GET", address, headers={}, route_params={"path": "x"}, body=b""))
+    assert not isinstance(refused, Visit)
+    assert "post_login_redirect_uri=/api/tower/x%26prompt%3Dnone" in refused.content.decode()
 
 
 def test_a_principal_with_a_byte_that_is_no_base_64_is_nobody() -> None:

@@ -199,6 +199,9 @@ _add(
     "unsupported-format",
     b"<!DOCTYPE html>\n<html>Sign in, please</html>\n",
 )
+_add("html-fragment", "a.csv", "unsupported-format", b"<div>\n<p>Sign in, please</p></div>\n")
+_add("xml", "a.csv", "unsupported-format", b"<rows>\n<row x='1' target='a'/>\n</rows>\n")
+_add("binary-with-words", "a.csv", "unsupported-format", b"$FL2@(#) SPSS DATA FILE" + bytes(100))
 _add("json", "a.csv", "unsupported-format", b'[{"x": 1, "target": "a"}]\n')
 _add(
     "million-columns",

@@ -266,6 +266,60 @@ def test_dates_as_numbers_are_told_and_read_where_a_person_says_so() -> None:
         assert refused.value.code == "no-time" and strange in str(refused.value)
 
 
+SPELLED = {  # what a person says: forms of numbers
+    "time": ["%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S000"],
+    "day-first": ["%d%m%Y"],
+    "month-first": ["%m%d%Y"],
+}
+
+
+@pytest.mark.parametrize("said", SPELLED)
+def test_times_that_numbers_spell_are_read_where_a_person_says_so(said: str) -> None:
+    moments = [day(2024, 1, 31, 10, 15), day(2024, 2, 1, 0, 0), day(2023, 12, 9, 23, 59)]
+    for form in SPELLED[said]:
+        whole = "%H" in form
+        expected = moments if whole else [m.replace(hour=0, minute=0) for m in moments]
+        words = [m.strftime(form) for m in moments]
+        typed = {"n": [1, 2, 3], "x": [int(word) for word in words]}
+        for content in (
+            column(words),
+            column([f"{int(word)}.0" for word in words]),
+            pa.table(typed),
+            pa.table({**typed, "x": [float(number) for number in typed["x"]]}),
+        ):
+            if "000" in form and not isinstance(content, str):
+                continue  # beyond what a float of pandas holds
+            read = Read(content, columns={"x": said})
+            assert read.rows["x"] == expected and "read as" in read.findings
+        if whole:
+            assert "look like times, as in 20240131101500" in Read(column(words)).findings
+
+
+@pytest.mark.parametrize("odd", ["20241331101500", "20240230101500", "1706695200000", "5"])
+def test_a_number_that_spells_no_time_makes_no_counts_of_the_others(odd: str) -> None:
+    for place in (0, 30_000):
+        rows = ["20240131101500"] * 30_000
+        rows.insert(place, odd)
+        with pytest.raises(InputRejected, match=f"'{odd}'") as refused:
+            Read(column(rows), columns={"x": "time"})
+        assert refused.value.code == "no-time"
+    with pytest.raises(InputRejected, match="'20240230101500' in line 3"):
+        Read(column(["20240131101500", "20240230101500"]), columns={"x": "time"})
+
+
+@pytest.mark.parametrize("numbers", [[1706695200, 1706781600], [20240131, 20240201], [20240131101500] * 2])
+def test_numbers_of_parquet_that_look_like_times_are_told(numbers: list[int]) -> None:
+    for values in (numbers, [float(number) for number in numbers]):
+        assert "look like" in Read(pa.table({"x": values, "n": [1, 2]})).findings
+    assert "look like" not in Read(pa.table({"x": [n // 7 for n in numbers], "n": [1, 2]})).findings
+    assert "look like seconds" in Read(column(["1706695200.5", "1706781600"])).findings
+
+
+def test_basic_times_of_iso_8601_are_read_with_a_blank() -> None:
+    for word in ("20240131 101500", "20240131 10:15:00", "20240131T10:15"):
+        assert Read(column([word])).rows["x"] == [day(2024, 1, 31, 10, 15)]
+
+
 def test_times_that_are_cut_are_told() -> None:
     assert "finer than microseconds" in Read(column(["2024-01-31 10:15:30.1234567"])).findings
     assert "finer" not in Read(column(["2024-01-31 10:15:30.1234560"])).findings
@@ -278,6 +332,29 @@ def test_truth_values_are_categories_by_what_they_say_and_text_as_it_is_written(
     assert Read(column(values), columns={"x": "text"}).rows["x"] == values
     before = {"x": "string", "n": "integer"}
     assert Read(column(values), columns={"x": "category"}, known_columns=before).rows["x"] == values
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("9007199254740993.0", True), ("9007199254740994.0", False), ("1234567890123456.0", False)],
+)
+def test_whole_numbers_are_told_where_a_float_rounds_them(value: str, told: bool) -> None:
+    assert ("rounds" in Read(column(["0.5", value])).findings) == told
+
+
+def test_numbers_that_excel_shortened_are_told() -> None:
+    assert "their other digits are lost" in Read(column(["1.23457E+12", "9.87654E+13", "12345"])).findings
+    assert "lost" not in Read(column(["1.23457E+12", "9.87654E+03", "1.5E-05"])).findings
+
+
+@pytest.mark.parametrize("blank", "\u2007\u2008\u2009\u202f")
+def test_any_narrow_blank_groups_thousands(blank: str) -> None:
+    assert Read(column([f"1{blank}234,5", f"12{blank}000{blank}000"])).rows["x"] == [1234.5, 12_000_000]
+
+
+def test_quotes_behind_blanks_are_quotes() -> None:
+    read = Read('n, "x", y\n1, "a b", "2.5"\n2, "c ""d""", ""\n')
+    assert read.rows == {"n": [1, 2], "x": ["a b", 'c "d"'], "y": [2.5, None]}
 
 
 # --- rows that are none ----------------------------------------------------------------------------

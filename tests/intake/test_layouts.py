@@ -297,3 +297,9 @@ def test_names_are_trimmed_in_parquet_too(name: str) -> None:
     with pytest.raises(InputRejected) as refused:
         Read(pa.table({" ": [1.5], "n": [1]}))
     assert refused.value.code == "empty-header"
+
+
+def test_names_in_angles_are_names() -> None:
+    """As MetaTrader exports prices."""
+    read = Read("<DATE>\t<OPEN>\n2024.01.31\t1.5\n")
+    assert list(read.rows) == ["<DATE>", "<OPEN>"]

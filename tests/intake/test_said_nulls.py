@@ -56,7 +56,10 @@ def test_a_column_of_text_is_what_its_other_values_are(
     assert read(path, nulls=())[1]["x"][1] is not None
 
 
-@pytest.mark.parametrize("said", ["1900-01-01", "1900-01-01 00:00:00", "1900-01-01T00:00:00Z", "01 Jan 1900"])
+@pytest.mark.parametrize(
+    "said",
+    ["1900-01-01", "1900-01-01 00:00:00", "1900-01-01T00:00:00Z", "01 Jan 1900", "01.01.1900", "01/01/1900"],
+)
 @pytest.mark.parametrize(
     "type_", [pa.timestamp("us"), pa.timestamp("ms", "UTC"), pa.timestamp("ns"), pa.date32()]
 )
@@ -70,6 +73,13 @@ def test_a_time_of_parquet_means_no_value_however_it_is_said(
         False,
         True,
     ]
+
+
+def test_a_number_of_32_bits_means_no_value(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"x": pa.array([-999.9, 1.5], pa.float32()), "k": [1, 2]}), tmp_path / "x.parquet"
+    )
+    assert read(tmp_path / "x.parquet", nulls=("-999.9",))[1]["x"] == [None, 1.5]
 
 
 def test_a_truth_value_of_parquet_means_no_value(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 import cli
 from shared import loopfile
-from shared.azure.asked_window import asked_window
 from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets, Published
+from shared.retraining.asked_window import asked_window
 
 ROOT = Path(__file__).parents[2]
 LOOP = """

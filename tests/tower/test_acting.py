@@ -184,6 +184,17 @@ def test_the_host_that_the_browser_named_is_ours_behind_another_address() -> Non
         csrf.refuse_other_sites(headers | {"origin": "https://inner.example"}, "https://inner.example/x")
 
 
+@pytest.mark.parametrize(("page", "address"), [("http", "https"), ("https", "http")])
+def test_the_scheme_belongs_to_an_origin(page: str, address: str) -> None:
+    csrf.refuse_other_sites(
+        {"origin": f"{address}://tower.example"}, f"{address}://tower.example/api/tower/act"
+    )
+    with pytest.raises(csrf.Forged, match="Origin"):
+        csrf.refuse_other_sites(
+            {"origin": f"{page}://tower.example"}, f"{address}://tower.example/api/tower/act"
+        )
+
+
 @pytest.mark.parametrize("said", [{"sec-fetch-site": "same-origin"}, {"origin": "https://tower.example"}])
 def test_one_word_of_the_browser_is_enough_for_a_form(said: dict[str, str]) -> None:
     headers = {"host": "tower.example", "cookie": f"{csrf.COOKIE}={TOKEN}", **said}

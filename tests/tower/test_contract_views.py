@@ -100,6 +100,20 @@ def test_check_by_a_published_loop_reads_the_file_as_that_loop_does(
     assert isinstance(refused.exception, ConfigurationError) and "has no contract" in str(refused.exception)
 
 
+def test_check_reads_the_dates_of_a_published_loop_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.publish(LOOP.replace("ignore: [year]", "ignore: [year], contract: [{column: seen, type: time}]"))
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    early = birds(tmp_path, seen=[f"{1 + n % 12:02d}/05/2007" for n in range(83)])
+    refused = run(tmp_path, str(early), "--loop", "birds")
+    assert refused.exit_code == 1 and "cannot be told apart" in " ".join(refused.output.split())
+    world.drop("2007.csv", csv(season(2007).assign(seen=[f"{1 + n % 28:02d}/04/2007" for n in range(83)])))
+    world.ticks(2)
+    assert run(tmp_path, str(early), "--loop", "birds").exit_code == 0
+
+
 def test_a_rule_on_a_column_that_the_loop_does_not_have_is_refused_before_anything_is_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

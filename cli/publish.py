@@ -39,10 +39,13 @@ def add_to(app: typer.Typer) -> None:
 def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     """Check a loop file. Errors report the line, the value found and the values allowed, all at once."""
     from shared import loopfile
+    from shared.retraining.asked_window import asked_window
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
+    asked_window(folder_of(folder), definition)
     for name in definition.environments:
-        loopfile.load(folder, overrides=tuple(overrides or ()), environment=name)
+        there = loopfile.load(folder, overrides=tuple(overrides or ()), environment=name)
+        asked_window(folder_of(folder), there)
     loaded.own_code(folder_of(folder), definition)
     also = f", in {', '.join(definition.environments)} as well" if definition.environments else ""
     out.say(f"{folder}: loop {definition.loop} is valid{also}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 
 from shared import accounts
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InputRejected, InvariantBroken
 from shared.ports import Change, Delete
 
@@ -55,6 +57,26 @@ _NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # the service takes no n
 _NOT_IN_CLIENT_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _CONTAINER = re.compile(rf"(?:{accounts.NAME}:)?(?:\$root|(?=.{{3,63}}\Z)[a-z0-9]+(?:-[a-z0-9]+)*)")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
+
+
+TABLE = "MLTable"
+"""The file that makes a folder a table of Azure ML's."""
+
+
+def table(addresses: Iterable[str], kind: WindowKind) -> bytes:
+    """An MLTable file that names Parquet files in this order; of a table of files it says nothing of how they are read.
+
+    reference-yaml-mltable.md and how-to-read-write-data-v2.md of MicrosoftDocs/azure-ai-docs.
+    """
+    lines = [
+        "$schema: https://azuremlschemas.azureedge.net/latest/MLTable.schema.json",
+        "type: mltable",
+        "paths:",
+        *(f"- file: {json.dumps(address)}" for address in addresses),
+    ]
+    if kind is WindowKind.ROWS:
+        lines += ["transformations:", "- read_parquet:", "    include_path_column: false"]
+    return "\n".join([*lines, ""]).encode()
 
 
 def own_request(stamp: str, number: int) -> str:

@@ -17,6 +17,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.release import JobLog, JobStep, Release
 from shared.domain.version import DataVersion
+from shared.domain.window import WindowKind
 
 # --- state ---------------------------------------------------------------------------------------
 
@@ -203,11 +204,22 @@ class Versions(Protocol):
         """Server-side copies: file name in `folder` -> path of an existing blob. Repeating changes nothing."""
         ...
 
+    def tabulate(self, folder: str, parts: Sequence[str], kind: WindowKind) -> None:
+        """Write the file `MLTable` in `folder` that names existing blobs, by their paths: of these no byte is read or
+        copied. Repeating changes nothing."""
+        ...
+
     def register(
-        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+        self,
+        asset: str,
+        version: str,
+        folder: str,
+        tags: Mapping[str, str],
+        description: str,
+        kind: WindowKind = WindowKind.FOLDER,
     ) -> str:
         """Ensure the Azure ML data asset over a folder of the versions container, under this version or, where that is
-        somebody else's, a further one; its asset id."""
+        somebody else's, a further one; its asset id. A table's folder holds its file `MLTable`."""
         ...
 
 
@@ -233,6 +245,8 @@ class JobSpec:
     """Empty means serverless."""
     model: str = ""
     """Asset id of the challenger, for a check whose component has an input `model`."""
+    window: WindowKind = WindowKind.FOLDER
+    """What the training data are."""
 
 
 @dataclass(frozen=True)

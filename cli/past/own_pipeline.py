@@ -26,8 +26,11 @@ import pandas as pd
 from cli.past import pipeline_file
 from cli.past.model import Trained, Training
 from cli.past.pipeline_file import Step
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError
 from shared.loopfile import Definition
+from shared.port_rules import TABLE, table
+from shared.retraining.asked_window import asked_window
 from shared.stats.metrics import class_name, key_name
 from shared.verdict import predictions
 
@@ -124,6 +127,7 @@ class OwnPipeline:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
+        self._kind = asked_window(self.folder, self.definition)
         self._steps = pipeline_file.steps(
             self.folder / self.definition.train.pipeline, dict(self.definition.train.parameters)
         )
@@ -148,6 +152,8 @@ class OwnPipeline:
         data.mkdir(parents=True)
         for name, content in training.parts.items():
             (data / name).write_bytes(content)
+        if self._kind is WindowKind.ROWS:
+            (data / TABLE).write_bytes(table((f"./{name}" for name in sorted(training.parts)), self._kind))
         began, outputs, longest = (
             time.monotonic(),
             {"parent.inputs.training_data": data},

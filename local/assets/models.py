@@ -90,6 +90,7 @@ class Assets:
         with self._state.transaction():
             stored = self._state.get(f"asset.{plural}", key)
             if stored is None:
+                self._check_type(kind, name, version, properties)
                 resource = self._resource(kind, f"{name}/versions/{version}", properties)
                 self._state.put(f"asset.{plural}", key, resource)
             elif name == ANONYMOUS:
@@ -189,6 +190,17 @@ class Assets:
                 rf"{_LONG_URI}/datastores/\g<store>/paths/\g<path>", properties[kind.uri]
             )
         return properties
+
+    def _check_type(self, kind: Kind, name: str, version: str, properties: Document) -> None:
+        """A data container has one `dataType` (azure-rest-api-specs, machinelearningservices: DataContainer)."""
+        if kind is not KINDS["data"] or not (others := self.versions(kind.plural, name)):
+            return
+        wanted, known = properties["dataType"], others[-1]["properties"]["dataType"]
+        if wanted != known:
+            raise BadAsset(
+                f"The data asset '{name}' is of type {known}, so its version {version} cannot be of type {wanted}. "
+                "Use another name."
+            )
 
     def _updated(
         self, kind: Kind, name: str, version: str, stored: Document, properties: Document

@@ -20,6 +20,7 @@ from local.state import Document, State
 
 _JOB_OUTPUT = re.compile(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?/?(.*)", re.IGNORECASE)
 _ASSET_ID = re.compile(r".*/(data|models)/[^/]+/versions/[^/]+", re.IGNORECASE)
+_ADDRESSES = ("azureml://", "https://", "wasb")
 _MODEL_TYPES = {"mlflow_model": "MLFlowModel", "custom_model": "CustomModel", "triton_model": "TritonModel"}
 _NOT_CONTENT = {"name", "version", "id", "display_name", "description", "tags", "_source", "$schema"}
 
@@ -65,12 +66,27 @@ class Catalog:
         output = _JOB_OUTPUT.fullmatch(plain)
         if output:
             return self.job_output(*output.groups())
-        if plain.startswith(("azureml://", "https://", "wasb")):
+        if plain.startswith(_ADDRESSES):
             return plain
         match = _ASSET_ID.fullmatch(plain)
         plural = match[1].lower() if match else "data"
         found = self._found(plain, plural)["properties"]
         return self.uri(found["dataUri" if plural == "data" else "modelUri"])
+
+    def data_type(self, reference: str) -> str:
+        """The type of a registered data asset; empty for an address, and for what is not there."""
+        plain = reference.removeprefix("azureml:")
+        match = _ASSET_ID.fullmatch(plain)
+        if (
+            reference.startswith(_ADDRESSES)
+            or plain.startswith(_ADDRESSES)
+            or (match and match[1].lower() != "data")
+        ):
+            return ""
+        try:
+            return str(self._assets.find(plain, "data")["properties"]["dataType"])
+        except ArmError:
+            return ""
 
     def job_output(self, job: str, output: str, below: str = "") -> str:
         """The storage address of a job's output, or of something below it."""

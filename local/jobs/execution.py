@@ -16,6 +16,7 @@ from pathlib import Path
 
 from local.jobs import (
     compute,
+    data_inputs,
     distribution,
     environment,
     spark_application,
@@ -32,7 +33,7 @@ from local.jobs.plan import Source, Step, Target
 from local.jobs.runs import Run, Runs, Status, error_document
 from local.jobs.step_process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.sweep import Sweep
-from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, Settings
+from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, Settings
 from local.state import Document
 
 LOOK_S = 0.05
@@ -192,7 +193,10 @@ class Execution:
         outputs = {key: self._catalog.output_uri(run, key, t) for key, t in step.outputs.items()}
         for key, source in step.inputs.items():
             if source.kind != "literal":
-                self._bring(run, inputs[key], required=True)
+                brought = self._bring(run, inputs[key], required=True)
+                if data_inputs.way_of(step, key).type == "mltable":
+                    for named in data_inputs.table(brought, inputs[key]).addresses():
+                        self._bring(run, named, required=True)
                 inputs[key] = spark_storage.address(inputs[key])
         for key, uri in outputs.items():
             self._bring(run, uri, required=False)
@@ -203,7 +207,7 @@ class Execution:
         conf = spark_token.conf(self._settings, run.id)
         return spark_application.Application(step.spec, folder, python).order(arguments, variables, conf)
 
-    def _bring(self, run: Run, uri: str, *, required: bool) -> None:
+    def _bring(self, run: Run, uri: str, *, required: bool) -> Path:
         """What lies at an address, for Spark; at that of an output there may be something as well."""
         place = self._reached(uri)
         target = spark_storage.folder_of(self.folder(run.id) / "stores", place)
@@ -212,13 +216,26 @@ class Execution:
         if found or required:
             one_file = [name for name, _ in found] == [""]
             self._download(run.plan_step, place, target.parent if one_file else target)
+        return target
 
     def _input(self, run: Run, name: str, source: Source) -> str:
         uri = self._uri(run, source)
-        if source.kind == "literal" or source.mode.lower() == "direct":
+        way = data_inputs.way_of(run.plan_step, name)
+        if source.kind == "literal" or way.mode == "direct":
             return uri
         target = self.folder(run.id) / "inputs" / name
-        return str(self._download(run.plan_step, storage.place_of(uri), target))
+        found = self._download(run.plan_step, storage.place_of(uri), target)
+        if way.type != "mltable":
+            return str(found)
+        table = data_inputs.table(found, uri)
+        if not way.evaluated:
+            return str(found)
+        shutil.rmtree(target)
+        target.mkdir()
+        for place in table.places():
+            within = place.path if place.path.endswith("/") else str(Path(place.path).parent)
+            self._download(run.plan_step, place, target / ACCOUNT / place.container / within)
+        return str(target)
 
     def _download(self, step: Step, place: storage.Place, target: Path) -> Path:
         """As the identity that the step runs as; a person's own credentials reach what the person may read."""

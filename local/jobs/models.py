@@ -9,7 +9,7 @@ from functools import partial
 from os import getppid
 
 from local.assets.models import Assets
-from local.jobs import compute, spark_storage
+from local.jobs import compute, data_inputs, spark_storage
 from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
@@ -64,6 +64,7 @@ class Jobs:
         properties = body.get("properties") or {}
         asked = plan_of(properties, self.catalog.component)
         compute.check(self._service.state, asked, by_person)
+        data_inputs.check(asked, self.catalog.data_type)
         self.begin(name, properties, with_trials(asked, name))
 
     def begin(self, name: str, properties: Document, plan: Plan, trouble: str = "") -> None:

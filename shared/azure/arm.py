@@ -1,4 +1,5 @@
-"""Calls of Azure Resource Manager for which no client has a name; only `autoscale` changes anything by them."""
+"""Calls of Azure Resource Manager for which no client has a name, or only one that asks others as well; `autoscale`
+and `versions` change something by them."""
 
 from __future__ import annotations
 

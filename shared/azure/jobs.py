@@ -76,7 +76,7 @@ class AzureTraining(RegisteredAssets):
         parameters = _typed(spec, component.inputs)
         trains = _trains(spec, component)
         if DATA in component.inputs:
-            parameters[DATA] = Input(type="uri_folder", path=assets.asset(spec.training_data).short)
+            parameters[DATA] = Input(type=spec.window.data_type, path=assets.asset(spec.training_data).short)
         if spec.model and OUTPUT in component.inputs:
             kind = component.inputs[OUTPUT].type
             parameters[OUTPUT] = Input(type=kind, path=assets.asset(spec.model).short)

@@ -16,6 +16,7 @@ from shared.azure.failures import UNBOUNDED, asking, must_be_absent
 from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
+from shared.retraining.asked_window import asked_window
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -48,6 +49,7 @@ class Registry:
             return self._register(client, folder, definition, progress)
 
     def _register(self, client: MLClient, folder: Path, definition: Definition, progress: Progress) -> Assets:
+        window = asked_window(folder, definition)
         progress(f"training pipeline {definition.train.pipeline}")
         pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}_training")
         checks = {}
@@ -76,6 +78,7 @@ class Registry:
             code=code,
             checks=checks,
             reader=reader,
+            window=window,
             digests=digests,
         )
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
+from shared import plain_yaml
 from shared.azure.blobs import copy
+from shared.azure.client import Workspace
 from shared.azure.failures import UNBOUNDED, asking, code_of, lost, must_be_absent
+from shared.azure.registered_assets import API
 from shared.azure.service_codes import THERE
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.port_rules import asset_versions
+from shared.port_rules import TABLE, asset_versions, table
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Data
 
 ROLE = "Storage Blob Data Contributor"
@@ -30,7 +34,7 @@ _CHUNK = 4 * 1024 * 1024
 class AzureVersions:
     """`Versions` over one container and the workspace's datastore that points to it."""
 
-    def __init__(self, container: ContainerClient, datastore: str, ml: Callable[[], MLClient]) -> None:
+    def __init__(self, container: ContainerClient, datastore: str, ml: Workspace) -> None:
         self._container = container
         self._datastore = datastore
         self._ml = ml
@@ -95,15 +99,35 @@ class AzureVersions:
                     code=Code.VERSION_FILE_LOST,
                 )
 
+    def tabulate(self, folder: str, parts: Sequence[str], kind: WindowKind) -> None:
+        """By addresses in full: a short one is "not a valid datastore uri path" there (azureml-examples#2048)."""
+        with TemporaryDirectory(prefix="driftloop-") as place:
+            file = Path(place) / TABLE
+            file.write_bytes(table((self._address(part) for part in parts), kind))
+            self.write(f"{folder}/{TABLE}", file)
+
+    def _address(self, path: str) -> str:
+        ml = self._ml()
+        return (
+            f"azureml://subscriptions/{ml.subscription_id}/resourcegroups/{ml.resource_group_name}"
+            f"/workspaces/{ml.workspace_name}/datastores/{self._datastore}/paths/{path}"
+        )
+
     def register(
-        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+        self,
+        asset: str,
+        version: str,
+        folder: str,
+        tags: Mapping[str, str],
+        description: str,
+        kind: WindowKind = WindowKind.FOLDER,
     ) -> str:
         path = f"azureml://datastores/{self._datastore}/paths/{folder.strip('/')}/"
         ours = path.removeprefix("azureml:/").rstrip("/").lower()
         with asking("Registering a data asset", f"Azure ML data {asset}:{version}", ML_ROLE):
             for each in asset_versions(version):
-                found = self._find(asset, each) or self._create(asset, each, path, tags, description)
-                if str(found.path).rstrip("/").lower().endswith(ours):
+                found = self._find(asset, each) or self._create(asset, each, path, tags, description, kind)
+                if found.type == kind.data_type and str(found.path).rstrip("/").lower().endswith(ours):
                     return str(found.id)
         raise ConfigurationError(
             f"Data asset {asset}:{version} exists and does not point to {path}, nor does any up to {each}. "
@@ -111,14 +135,24 @@ class AzureVersions:
             code=Code.ASSET_NOT_OURS,
         )
 
-    def _create(self, asset: str, version: str, path: str, tags: Mapping[str, str], description: str) -> Data:
+    def _create(
+        self,
+        asset: str,
+        version: str,
+        path: str,
+        tags: Mapping[str, str],
+        description: str,
+        kind: WindowKind,
+    ) -> Data:
+        if kind is not WindowKind.FOLDER:
+            return self._create_table(asset, version, path, tags, description)
         ml = self._ml()
         from azure.ai.ml.entities import Data
 
         data = Data(
             name=asset,
             version=version,
-            type="uri_folder",
+            type=kind.data_type,
             path=path,
             tags=dict(tags),
             description=description,
@@ -130,6 +164,26 @@ class AzureVersions:
             if found is None:
                 raise
             return found  # a rival was first, or our own first answer was lost
+
+    def _create_table(
+        self, asset: str, version: str, path: str, tags: Mapping[str, str], description: str
+    ) -> Data:
+        """Before it registers a table, Azure ML's client asks another host for a schema, which no private network lets
+        it reach, and waits (azure-ai-ml 1.35, `DataOperations._validate`)."""
+        folder = path.partition("/paths/")[2]
+        said: Any = plain_yaml.load(self.read(f"{folder}{TABLE}"))
+        properties = {
+            "dataType": "mltable",
+            "dataUri": self._address(folder),
+            "referencedUris": [
+                path["file"] for path in said["paths"]
+            ],  # for lineage, as the client sends them
+            "tags": dict(tags),
+            "description": description,
+        }
+        place = f"{self._ml.resource}/data/{asset}/versions/{version}"
+        self._ml.arm.put(place, API, {"properties": properties})
+        return self._ml().data.get(asset, version)
 
     def _find(self, asset: str, version: str) -> Data | None:
         try:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.redaction import misfits
 
@@ -42,6 +43,8 @@ class Assets:
     """Check file -> component id."""
     reader: str = ""
     """The program of jobs that read drops; empty where none may, and in older publications."""
+    window: WindowKind = WindowKind.FOLDER
+    """What the pipeline asks its training window to be; a folder in older publications."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Id of environment or code -> SHA-256 of its content when it was published; none in older publications."""
 

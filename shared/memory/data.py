@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared.domain.reason import Code
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.intake.rejections import rejected
-from shared.port_rules import asset_versions, check_blob_name
+from shared.port_rules import TABLE, asset_versions, check_blob_name, table
 from shared.ports import Blob, Clock
 
 
@@ -111,6 +112,7 @@ class MemoryAsset:
     """A registered data asset."""
 
     folder: str
+    kind: WindowKind = WindowKind.FOLDER
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
 
@@ -140,6 +142,9 @@ class MemoryVersions:
         for name, path in parts.items():
             self._create(f"{folder}/{name}", self.read(path))
 
+    def tabulate(self, folder: str, parts: Sequence[str], kind: WindowKind) -> None:
+        self._create(f"{folder}/{TABLE}", table((f"azureml://versions/{part}" for part in parts), kind))
+
     def _create(self, path: str, content: bytes) -> None:
         if self.files.setdefault(path, content) != content:
             raise InvariantBroken(
@@ -148,11 +153,17 @@ class MemoryVersions:
             )
 
     def register(
-        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+        self,
+        asset: str,
+        version: str,
+        folder: str,
+        tags: Mapping[str, str],
+        description: str,
+        kind: WindowKind = WindowKind.FOLDER,
     ) -> str:
         for each in asset_versions(version):
-            found = self.assets.setdefault((asset, each), MemoryAsset(folder, dict(tags), description))
-            if found.folder == folder:
+            found = self.assets.setdefault((asset, each), MemoryAsset(folder, kind, dict(tags), description))
+            if (found.folder, found.kind.data_type) == (folder, kind.data_type):
                 return f"azureml:{asset}:{each}"
         raise ConfigurationError(
             f"Data asset {asset}:{version} exists and does not point to {folder}, nor does any up to {each}. "

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.assets import asset
 from shared.canary import bake_evidence, canary_evidence, challenger_size, drop_evidence
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
+from shared.domain.window import WindowKind
 from shared.errors import AnswersAwaited, ConfigurationError, DriftloopError, InvariantBroken
 from shared.gate import gate_evidence
 from shared.loopfile.published import Published
@@ -49,7 +51,7 @@ def _performed(
 ) -> obs.Observation | None:
     match action:
         case obs.AssembleWindow():
-            return _window(unit, release)
+            return _window(unit, release, published.assets.window)
         case obs.RunJob():
             return _train(unit, release, published)
         case obs.RegisterModel():
@@ -114,29 +116,50 @@ def _commit(published: Published) -> dict[str, str]:
     return {"driftloop.commit": f"{found.id}{'-dirty' if found.dirty else ''}"} if found else {}
 
 
-def _window(unit: Unit, release: Release) -> obs.WindowSeen:
-    """One folder of server-side copies, named by the versions in it, registered as a data asset."""
+def _window(unit: Unit, release: Release, kind: WindowKind) -> obs.WindowSeen:
     import drift
 
     versions = unit.versions(release.judged_on or release.versions)
-    folder, name = window_folder(release.loop, versions)
-    parts = {
-        f"v{version.number:05d}-{path.rpartition('/')[2]}": path
-        for version in versions
-        for path in _train_parts(unit, version)
-    }
-    numbers = [str(version.number) for version in versions]
-    unit.ports.versions.assemble(folder, parts)
-    asset = unit.ports.versions.register(
-        asset=f"{release.loop}-window",
-        version=name,
-        folder=folder,
-        tags={"versions": ",".join(numbers)},
-        description=f"Training rows of versions {', '.join(numbers)} of loop {release.loop}",
-    )
+    asset = _window_asset(unit, release.loop, versions, kind)
     profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
     merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
     return obs.WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
+
+
+def _window_asset(unit: Unit, loop: str, versions: list[DataVersion], kind: WindowKind) -> str:
+    """The data asset over the training rows of these versions, by whose contents it is named.
+
+    A table names them, and of one version there is a folder already; only a folder of several versions is made of
+    server-side copies, since Azure ML has none that lie in several places.
+    """
+    folder, name = _window_folder(loop, versions)
+    parts = {version.number: _train_parts(unit, version) for version in versions}
+    if kind is not WindowKind.FOLDER:
+        folder = f"{folder}-{kind}"
+        unit.ports.versions.tabulate(folder, [path for paths in parts.values() for path in paths], kind)
+    elif len(versions) == 1:
+        folder = f"{versions[0].path}/train"
+    else:
+        copies = {
+            f"v{number:05d}-{path.rpartition('/')[2]}": path
+            for number, paths in parts.items()
+            for path in paths
+        }
+        unit.ports.versions.assemble(folder, copies)
+    numbers = [str(version.number) for version in versions]
+    return unit.ports.versions.register(
+        asset=_window_name(loop, kind),
+        version=name,
+        folder=folder,
+        tags={"versions": ",".join(numbers)},
+        description=f"Training rows of versions {', '.join(numbers)} of loop {loop}",
+        kind=kind,
+    )
+
+
+def _window_name(loop: str, kind: WindowKind) -> str:
+    """Each kind has a name of its own: all versions of a data asset are of one type."""
+    return f"{loop}-window" + ("" if kind is WindowKind.FOLDER else f"-{kind}")
 
 
 def _train_parts(unit: Unit, version: DataVersion) -> list[str]:
@@ -151,7 +174,7 @@ def _train_parts(unit: Unit, version: DataVersion) -> list[str]:
     return found
 
 
-def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
+def _window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
     """Folder and asset version of a window: the same versions give the same, so it is made once."""
     contents = hashlib.sha256("".join(v.content_hash for v in versions).encode()).hexdigest()[:12]
     name = f"{versions[0].number}-{versions[-1].number}-{contents}"
@@ -169,6 +192,7 @@ def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
             experiment=release.loop,
             component=published.assets.pipeline,
             training_data=release.window,
+            window=published.assets.window,
             parameters=train.parameters,
             tags=_tags(release, "training"),
             compute=train.compute or "",
@@ -196,12 +220,20 @@ def _check(unit: Unit, release: Release, published: Published, index: int) -> Jo
             name=_check_name(release, index),
             experiment=release.loop,
             component=published.assets.checks[check],
-            training_data=release.window,
+            training_data=_window_of_check(unit, release, published.assets.window),
+            window=published.assets.window,
             model=release.model,
             tags=_tags(release, f"check {check}"),
             compute=published.definition.train.compute or "",
         ),
     )
+
+
+def _window_of_check(unit: Unit, release: Release, kind: WindowKind) -> str:
+    """The release's own, unless it is that of an earlier release, whose pipeline asked for another kind."""
+    if not release.window or asset(release.window).name == _window_name(release.loop, kind):
+        return release.window
+    return _window_asset(unit, release.loop, unit.versions(release.versions), kind)
 
 
 def _check_name(release: Release, index: int) -> str:

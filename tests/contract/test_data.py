@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from shared import deadline
 from shared.assets import same_asset
 from shared.azure.blobs import AzureBlobs
 from shared.azure.client import Clients, credential
 from shared.azure.failures import BoundedTransport
+from shared.domain.window import WindowKind
 from shared.errors import Conflict, InputRejected, InvariantBroken
 from shared.memory import MemoryPorts
 from shared.memory.outbound import MemoryQueue
@@ -273,6 +275,38 @@ def test_a_data_asset_is_registered_once(ports: Ports, loop: str, tmp_path: Path
     another = ports.versions.register(loop, "1", f"{loop}/2", tags, "another")
     assert same_asset(another, f"azureml:{loop}:1-2"), "a version that is somebody else's stays theirs"
     assert ports.versions.register(loop, "1", f"{loop}/2", tags, "another") == another
+
+
+@pytest.mark.parametrize("kind", [WindowKind.ROWS, WindowKind.FILES])
+def test_a_table_names_the_parts_of_versions_and_copies_none(
+    ports: Ports, loop: str, tmp_path: Path, kind: WindowKind
+) -> None:
+    """By addresses in full: reference-yaml-mltable.md, and azureml-examples#2048 for a short one."""
+    parts = [f"{loop}/{number}/train/part-0.parquet" for number in (1, 2)]
+    for part in parts:
+        (tmp_path / "file").write_bytes(part.encode())
+        ports.versions.write(part, tmp_path / "file")
+
+    ports.versions.tabulate(f"{loop}/t", parts, kind)
+    ports.versions.tabulate(f"{loop}/t", parts, kind)
+
+    assert ports.versions.list(f"{loop}/t/") == [f"{loop}/t/MLTable"]
+    said = yaml.safe_load(ports.versions.read(f"{loop}/t/MLTable"))
+    assert (said["type"], said.get("transformations")) == (
+        "mltable",
+        [{"read_parquet": {"include_path_column": False}}] if kind is WindowKind.ROWS else None,
+    )
+    addresses = [path["file"] for path in said["paths"]]
+    assert [
+        address.partition("/paths/")[2] or address.partition("versions/")[2] for address in addresses
+    ] == parts
+    with pytest.raises(InvariantBroken, match="other content"):
+        ports.versions.tabulate(f"{loop}/t", parts[:1], kind)
+
+    asset = ports.versions.register(f"{loop}-t", "1", f"{loop}/t", {"versions": "1,2"}, "both", kind)
+
+    assert ports.versions.register(f"{loop}-t", "1", f"{loop}/t", {}, "both", kind) == asset
+    assert same_asset(asset, f"azureml:{loop}-t:1")
 
 
 def test_a_message_is_in_the_queue_as_it_was_put(ports: Ports, loop: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from shared.azure.failures import BoundedTransport
 from shared.domain.loop import Overview
+from shared.domain.window import WindowKind
 from shared.errors import (
     ConfigurationError,
     Conflict,
@@ -234,6 +235,8 @@ def test_data_whose_reply_is_lost_is_written_once(
     for write in (
         lambda: ports.versions.write(f"{loop}/1/a", tmp_path / "file"),
         lambda: ports.versions.assemble(f"{loop}/window", {"a": f"{loop}/1/a"}),
+        lambda: ports.versions.tabulate(f"{loop}/table", [f"{loop}/1/a"], WindowKind.FILES),
+        lambda: ports.versions.register(f"{loop}-t", "1", f"{loop}/table", {}, "", WindowKind.FILES),
         lambda: ports.documents.put(loop.encode()),
     ):
         faulty.seen.clear()

@@ -43,14 +43,23 @@ from azure.ai.ml.entities import (
 from azure.ai.ml.exceptions import JobException, MlException
 from azure.ai.ml.sweep import Choice, Uniform
 from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.azure import LocalAzure
 from local.jobs.launcher import started_at
-from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
-from shared.azure import job_steps
+from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from shared import loopfile
+from shared.azure import job_steps, registry
+from shared.azure.arm import ResourceManager
+from shared.azure.client import Workspace, credential
+from shared.azure.registered_assets import API
+from shared.domain.window import WindowKind
+from shared.ports import JobSpec
+from shared.settings import Settings
+from shared.wiring import azure_ports
 from tests.patience import rest, until
 
 ENDED = ("Completed", "Failed", "Canceled")
@@ -1093,3 +1102,155 @@ def test_code_is_read_with_the_role_that_reaches_a_new_container(
         assert run(3) == "Completed"
     finally:
         local_azure.control.put("/local/roles", json={}).raise_for_status()
+
+
+TABLE_STEP = """
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: {name}_fit
+inputs: {{rows: {{type: mltable}}}}
+outputs: {{model: {{type: custom_model}}}}
+environment: {environment}
+command: >-
+  cd ${{{{inputs.rows}}}} && find . -type f | sort > ${{{{outputs.model}}}}/files.txt &&
+  cat $(find . -name '*.parquet' | sort) > ${{{{outputs.model}}}}/rows.txt
+"""
+TABLE_PIPELINE = """
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json
+type: pipeline
+name: {name}_training
+inputs: {{training_data: {{type: mltable}}}}
+outputs: {{model: {{type: custom_model}}}}
+jobs:
+  fit:
+    type: command
+    component: ./fit.yml
+    inputs: {{rows: {{path: "${{{{parent.inputs.training_data}}}}", mode: eval_mount}}}}
+    outputs: {{model: "${{{{parent.outputs.model}}}}"}}
+"""
+
+
+class TestTables:
+    """Modes by type, and how evaluated files lie: MicrosoftDocs/azure-ai-docs, how-to-read-write-data-v2.md."""
+
+    def test_a_loop_trains_from_the_parts_that_its_table_names(
+        self,
+        local_azure: LocalAzure,
+        blobs: BlobServiceClient,
+        environment: str,
+        name: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        loop = name.replace("_", "-")
+        folder = tmp_path / "loop"
+        folder.mkdir()
+        (folder / "fit.yml").write_text(TABLE_STEP.format(name=name, environment=environment))
+        (folder / "train.yml").write_text(TABLE_PIPELINE.format(name=name))
+        (folder / "loop.yaml").write_text(
+            f"loop: {loop}\ndata: {{landing: landing/{loop}/, target: species}}\n"
+            f"train: {{pipeline: train.yml}}\nserve: {{endpoint: {loop}}}\n"
+        )
+        for key, value in local_azure.environment("publisher").items():
+            monkeypatch.setenv(key, value)
+        workspace = Workspace(Settings.from_environment(os.environ), credential())
+        published = registry.Registry(workspace).register(folder, loopfile.load(folder), lambda what: None)
+        assert published.window is WindowKind.FILES
+        for key, value in local_azure.environment("app").items():
+            monkeypatch.setenv(key, value)
+        ports = azure_ports(Settings.from_environment(os.environ))
+        parts = [f"{name}/{number}/train/part-00000.parquet" for number in (1, 2)]
+        for part in parts:
+            (tmp_path / "part").write_text(f"rows of {part}\n")
+            ports.versions.write(part, tmp_path / "part")
+        ports.versions.tabulate(f"{name}/t", parts, published.window)
+        asset = ports.versions.register(f"{name}-t", "1", f"{name}/t", {}, "", published.window)
+        tags = {"driftloop.release": name}
+
+        spec = JobSpec(name, name, published.pipeline, asset, tags=tags, window=published.window)
+        until(lambda: ports.training.ensure_job(spec).status != "running", within_s=TIMEOUT_S)
+
+        seen = ports.training.ensure_job(spec)
+        assert (seen.status, seen.error) == ("completed", "")
+        files = text_at(blobs, "azureml-blobstore", f"driftloop/{name}/model/files.txt").split()
+        assert files == [f"./{ACCOUNT}/versions/{part}" for part in parts], "no file MLTable, and no copy"
+        rows = text_at(blobs, "azureml-blobstore", f"driftloop/{name}/model/rows.txt")
+        assert rows == "".join(f"rows of {part}\n" for part in parts)
+
+    @pytest.mark.parametrize(
+        ("kind", "mode", "word"),
+        [
+            ("mltable", "eval_mount", "only files are mounted"),
+            ("mltable", "ro_mount", "MLTable"),
+            ("mltable", "direct", "azureml://"),
+            ("uri_folder", "ro_mount", "is of type mltable"),
+            ("mltable", "eval_download", "uri path is not a valid datastore uri path"),
+        ],
+    )
+    def test_what_a_step_gets_of_a_table(
+        self,
+        client: MLClient,
+        blobs: BlobServiceClient,
+        environment: str,
+        name: str,
+        kind: str,
+        mode: str,
+        word: str,
+    ) -> None:
+        """azure-docs#92643: rows cannot be mounted; azureml-examples#2048: a short address."""
+        said = f"azureml://datastores/driftloop_versions/paths/{name}/a.parquet"
+        rows = "" if mode == "eval_download" else "\ntransformations: [read_parquet]"
+        table = f"paths: [{{file: '{said}'}}]{rows}"
+        blobs.get_blob_client("versions", f"{name}/t/MLTable").upload_blob(table)
+        asset = registered_table(client, name)
+        given = {"t": Input(type=kind, path=asset, mode=mode)}
+        line = "ls ${{inputs.t}} || echo ${{inputs.t}}"
+        job = command(name=name, command=line, environment=environment, inputs=given, compute="serverless")
+        if kind == "uri_folder":
+            with pytest.raises(HttpResponseError, match=word):
+                client.jobs.create_or_update(job)
+            return
+        client.jobs.create_or_update(job)
+        evaluated = mode.startswith("eval_")
+        assert ended(client, name).status == ("Failed" if evaluated else "Completed")
+        assert word in (failure(client, name) if evaluated else log_of(blobs, name))
+
+    def test_a_folder_without_its_file_is_no_table(
+        self, client: MLClient, blobs: BlobServiceClient, environment: str, name: str
+    ) -> None:
+        """azureml-examples#1889."""
+        blobs.get_blob_client("versions", f"{name}/t/a.parquet").upload_blob("rows")
+        asset = registered_table(client, name)
+        given = {"t": Input(type="mltable", path=asset)}
+        client.jobs.create_or_update(
+            command(name=name, command="true", environment=environment, inputs=given)
+        )
+        assert ended(client, name).status == "Failed"
+        assert "Not able to find MLTable file" in failure(client, name)
+
+    def test_a_mode_that_a_type_does_not_know_is_refused(
+        self, client: MLClient, environment: str, penguins: str, name: str
+    ) -> None:
+        given = {"t": Input(type="uri_folder", path=penguins, mode="eval_mount")}
+        job = command(name=name, command="true", environment=environment, inputs=given)
+        with pytest.raises(HttpResponseError, match="has no mode 'evalmount'"):
+            client.jobs.create_or_update(job)
+
+    def test_all_versions_of_a_data_asset_are_of_one_type(
+        self, client: MLClient, penguins: str, name: str
+    ) -> None:
+        with pytest.raises(HttpResponseError, match="Use another name"):
+            registered_table(client, name, asset=name)
+
+
+def registered_table(client: MLClient, name: str, asset: str = "") -> str:
+    """As REST takes it: the client would ask another host for a schema first."""
+    where = f"azureml://datastores/driftloop_versions/paths/{name}/t/"
+    body = {"properties": {"dataType": "mltable", "dataUri": where}}
+    arm = ResourceManager(DefaultAzureCredential())
+    path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
+    path += (
+        f"/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}/data/{asset or f'{name}-t'}/versions/1"
+    )
+    answer = arm._sent(HttpRequest("PUT", arm._address + path, params={"api-version": API}, json=body))
+    return str(answer.json()["id"])

@@ -30,6 +30,7 @@ from azure.storage.blob import BlobServiceClient
 import drift
 from local.azure import LocalAzure
 from local.jobs import compute, spark_application, spark_storage
+from local.jobs.catalog import long_uri
 from local.jobs.exceptions import StepFailed
 from local.jobs.plan import plan_of
 from local.refusal import ArmError
@@ -392,6 +393,18 @@ def words(code: Path) -> Path:
     return code
 
 
+OF_A_TABLE = """
+import argparse, json
+from pyspark.sql import SparkSession
+
+asked = argparse.ArgumentParser()
+asked.add_argument("--rows"); asked.add_argument("--counts"); asked.add_argument("--note")
+given = asked.parse_args()
+spark = SparkSession.builder.getOrCreate()
+table = json.loads("".join(row.value for row in spark.read.text(given.rows + "MLTable").collect()))
+rows = spark.read.text([path["file"] for path in table["paths"]])
+rows.orderBy("value").coalesce(1).write.mode("overwrite").text(given.counts)
+"""
 ON_SPARK = """
 import argparse, json
 from pyspark.sql import SparkSession
@@ -413,9 +426,11 @@ spark.createDataFrame([(json.dumps(told),)], "value string").coalesce(1).write.t
 """
 
 
-def of(name: str, words: Path, rows: str = "", reference: str = "", **given: Any) -> Spark:
+def of(
+    name: str, words: Path, rows: str = "", reference: str = "", kind: str = "uri_folder", **given: Any
+) -> Spark:
     folders = {"rows": rows or f"{STORE}/{name}/rows/"} | ({"reference": reference} if reference else {})
-    inputs = {key: Input(type="uri_folder", path=path, mode="direct") for key, path in folders.items()}
+    inputs = {key: Input(type=kind, path=path, mode="direct") for key, path in folders.items()}
     line = "--rows ${{inputs.rows}} --counts ${{outputs.counts}} --note '${{inputs.note}}'"
     made = job(
         words,
@@ -578,6 +593,21 @@ class TestSparkSubmit:
         assert told["columns"] == [[c.name, c.kind, c.detected, c.material] for c in here.columns]
         assert [c.name for c in here.columns if c.material] == ["plain_0"]
         assert told["rows"] == 60_000
+
+    def test_a_table_is_an_address_behind_which_lie_what_it_names_as_well(
+        self, client: MLClient, blobs: BlobServiceClient, words: Path, name: str
+    ) -> None:
+        """Microsoft's monitoring jobs take tables directly (Azure/azureml-assets, data_drift_compute_metrics)."""
+        place = long_uri(f"{STORE}/{name}")
+        container = blobs.get_container_client("azureml-blobstore")
+        for part in ("a", "b"):
+            container.upload_blob(f"{name}/parts/{part}.txt", f"{part}\n")
+        named = [{"file": f"{place}/parts/{part}.txt"} for part in ("a", "b")]
+        container.upload_blob(f"{name}/t/MLTable", json.dumps({"paths": named}))
+        (words / "words.py").write_text(OF_A_TABLE)
+        client.jobs.create_or_update(of(name, words, f"{STORE}/{name}/t/", kind="mltable"))
+        assert ended(client, name) == "Completed", failure(client, name)
+        assert "".join(texts(blobs, f"{name}/counts/").values()).split() == ["a", "b"]
 
     def test_the_rows_of_a_version_are_not_read_directly(
         self, client: MLClient, blobs: BlobServiceClient, words: Path, name: str

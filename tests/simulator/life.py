@@ -15,6 +15,7 @@ from shared import loopfile
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.release import Phase, Release
+from shared.domain.window import WindowKind
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Published
@@ -107,6 +108,8 @@ class Life:
     plan: str = LOOP
     failing: str = "r3-"
     """How the name of the deployment begins that errs."""
+    window: WindowKind = WindowKind.FOLDER
+    """What the pipeline asks its training window to be."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -140,7 +143,8 @@ class Life:
         definition = loopfile.parse(plan, file="loop.yaml")
         checks = {check: f"azureml:{check}:1" for check in definition.gate.checks}
         reader = "azureml:reader:1" if definition.data.reader == "spark" else ""
-        assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks, reader=reader)
+        pipeline = f"azureml:{definition.loop}-training:1"
+        assets = Assets(pipeline, checks=checks, reader=reader, window=self.window)
         if definition.serve.scoring:
             digests = {name: digest or "" for name, digest in self.real.training.digests.items()}
             assets = replace(assets, environment="azureml:env:1", code="azureml:code:1", digests=digests)

@@ -140,6 +140,22 @@ def test_the_pipelines_model_serves_the_past(loop: Path, tmp_path: Path) -> None
     assert not list(loop.rglob("scratch.txt")), "steps run on copies of the loop's code"
 
 
+def test_a_pipeline_that_reads_a_table_of_rows_gets_one_over_the_same_files(
+    loop: Path, tmp_path: Path
+) -> None:
+    """Relative paths are of the MLTable's own folder: reference-yaml-mltable.md."""
+    typed = PIPELINE.replace("training_data: {type: uri_folder}", "training_data: {type: mltable}")
+    (loop / "train.yml").write_text(typed.replace("rows: {type: uri_folder}", "rows: {type: mltable}"))
+    named = """
+import yaml
+told = yaml.safe_load((Path(sys.argv[1]) / "MLTable").read_text())
+assert told["paths"] == [{"file": "./0.parquet"}] and told["transformations"], told
+"""
+    (loop / "prepare/prepare.py").write_text(PREPARE + named)
+    with OwnPipeline(loop, loopfile.load(loop), sys.executable, None) as made:
+        assert made(training(tmp_path, 50)).error == ""
+
+
 def test_a_step_that_fails_fails_its_job_with_its_words(own: OwnPipeline, tmp_path: Path) -> None:
     found = own(training(tmp_path, 5))
     assert found.model is None and found.error == "step train ended with exit code 1: 5 rows are too few"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import Result
@@ -443,7 +445,11 @@ def of(world: World, environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "ports", lambda: world.ports)
     monkeypatch.setattr(session, "sharing", lambda: MemorySharing(world.ports.training))
     monkeypatch.setattr(session, "who", lambda: "ann")
-    monkeypatch.setattr(acts.time, "sleep", lambda seconds: tick.run_all(world.ports, ["birds"]))
+    # `acts.time.sleep` would be every thread's: a client's poll in the background would run the loop beside the test
+    clock = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda seconds: tick.run_all(world.ports, ["birds"])
+    )
+    monkeypatch.setattr(acts, "time", clock)
 
 
 def test_share_writes_a_file_that_promote_releases(

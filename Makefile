@@ -40,7 +40,7 @@ up: setup ## Keep a local Azure running to play with, and print its settings
 test soak: export OPENBLAS_NUM_THREADS = 1
 test: setup ## Lint, types, import rules, and all tests but the long ones
 	@$(MAKE) --no-print-directory lint & lint=$$!; \
-	  $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"; tests=$$?; \
+	  $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"; tests=$$?; \
 	  wait $$lint || { echo "lint, types or import rules failed: the words are above, and in: make lint"; exit 1; }; \
 	  exit $$tests
 

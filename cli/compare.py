@@ -176,12 +176,7 @@ def _both(
     nulls = null or list(stored.nulls if stored else ())
     how: dict[str, Any] = {"ignore": tuple(ignore or ()), "columns": alike, "nulls": tuple(nulls or ())}
     before = known or _read(reference, how, by=by, hints=new.hints if new else {})
-    if (
-        before.guessed
-        and not known
-        and not new
-        and before.guessed.intersection(shown := _hints(current, how))
-    ):
+    if stored is None and before.guessed and before.guessed.intersection(shown := _hints(current, how)):
         before = _read(reference, how, by=by, hints=shown)
     stored_by = {one.column for one in before.profile.by}
     if lost := next((name for name in by or () if name not in stored_by), None):

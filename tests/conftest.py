@@ -85,9 +85,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-        gc.set_threshold(
-            20_000, 50, 100
-        )  # tests make much that is garbage at once: a twentieth of their time
+        gc.set_threshold(20_000, 50, 100)  # most of what tests make is garbage at once
 
 
 MAY_SKIP = (

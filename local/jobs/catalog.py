@@ -77,11 +77,9 @@ class Catalog:
         """The type of a registered data asset; empty for an address, and for what is not there."""
         plain = reference.removeprefix("azureml:")
         match = _ASSET_ID.fullmatch(plain)
-        if (
-            reference.startswith(_ADDRESSES)
-            or plain.startswith(_ADDRESSES)
-            or (match and match[1].lower() != "data")
-        ):
+        if reference.startswith(_ADDRESSES) or plain.startswith(_ADDRESSES):
+            return ""
+        if match and match[1].lower() != "data":
             return ""
         try:
             return str(self._assets.find(plain, "data")["properties"]["dataType"])

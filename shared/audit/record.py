@@ -196,6 +196,11 @@ class Record:
         return ((number, tuple(entries)) for number, entries in found.items())
 
 
+_PAUSES = {"loop.paused", "traffic.adopted"}
+_GOES_ON = {"loop.resumed", STARTED}
+"""A restore alone starts in a loop that is paused, and ends that."""
+
+
 @dataclass
 class _Course:
     """Who has the traffic, as one entry after the other tells it."""
@@ -214,13 +219,10 @@ class _Course:
     """By a release, the one that was to serve when it was started."""
 
     def goes_on(self, entry: LedgerEntry) -> None:
-        match entry.what:
-            case "loop.paused" | "traffic.adopted":
-                self.paused = True
-            case (
-                "loop.resumed" | "release.started"
-            ):  # only a restore starts in a loop that is paused, and ends that
-                self.paused = False
+        if entry.what in _PAUSES:
+            self.paused = True
+        elif entry.what in _GOES_ON:
+            self.paused = False
         if entry.what == STARTED:
             self.served_at_start[_number(entry)] = next(reversed(self.promoted), None)
         match entry.what:

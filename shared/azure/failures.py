@@ -192,9 +192,8 @@ def must_be_absent(error: ResourceNotFoundError) -> None:
 def lost(error: HttpResponseError, place: str) -> str:
     """Why a blob of our own in `place` cannot be read, in words that follow its name; empty: not for its own sake."""
     status, code = status_of(error), code_of(error)
-    is_gone = (
-        status == 404 and consequence(status, code) is None
-    )  # of a copy's source it says so in other words
+    # Of a copy's source the service says so in other words.
+    is_gone = status == 404 and consequence(status, code) is None
     return LOST.get("BlobNotFound" if is_gone else code, "").format(place=place)
 
 

@@ -175,9 +175,7 @@ class AzureVersions:
         properties = {
             "dataType": "mltable",
             "dataUri": self._address(folder),
-            "referencedUris": [
-                path["file"] for path in said["paths"]
-            ],  # for lineage, as the client sends them
+            "referencedUris": [path["file"] for path in said["paths"]],  # for lineage, as the client does
             "tags": dict(tags),
             "description": description,
         }

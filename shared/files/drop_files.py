@@ -197,11 +197,8 @@ class ReadSpec:
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the reference, which travels as a file."""
-        left = {
-            "reference",
-            "limits",
-            *(() if self.only else ("only",)),
-        }  # readers of before do not know `only`
+        left = {"reference", "limits"}
+        left |= set() if self.only else {"only"}  # readers of before do not know it
         document = {name: value for name, value in self.__dict__.items() if name not in left}
         given = {name: dict(document[name]) for name in ("known_columns", "columns", "hints")}
         return {**document, **given, "limits": asdict(self.limits)}

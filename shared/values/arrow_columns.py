@@ -82,14 +82,10 @@ def as_words(column: pa.Array) -> pa.Array:
     """A column as text; whole floats without an exponent, as 20240131101500."""
     if pa.types.is_floating(column.type):
         known = column.filter(pc.is_finite(column))
-        if bool(
-            pc.all(
-                pc.and_(pc.equal(pc.floor(known), known), pc.less_equal(pc.abs(known), EXACT)), min_count=0
-            ).as_py()
-        ):
-            column = pc.cast(
-                pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type)), pa.int64()
-            )
+        whole = pc.and_(pc.equal(pc.floor(known), known), pc.less_equal(pc.abs(known), EXACT))
+        if pc.all(whole, min_count=0).as_py():
+            finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+            column = finite.cast(pa.int64())
     return column.cast(pa.string())
 
 

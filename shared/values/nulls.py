@@ -87,9 +87,7 @@ def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array
         whole = [int(number) for number in numbers if -(2**63) <= number < 2**63 and number == int(number)]
         meant = pa.array(whole, pa.int64())
     elif pa.types.is_floating(column.type):
-        both = (
-            (float(number), float(np.float32(number))) for number in numbers
-        )  # as floats of 32 bits hold it
+        both = ((float(number), float(np.float32(number))) for number in numbers)  # 32 bits hold the latter
         meant = pa.array([*chain.from_iterable(both)], pa.float64())
     else:
         return column

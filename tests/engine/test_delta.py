@@ -502,9 +502,8 @@ def test_a_table_that_goes_back_is_a_version_again(world: World) -> None:
     assert start.window([first, second, third], definition, world.clock.now(), 1) == (3,)
     table.optimize()
     landing.land()
-    table.commit(
-        table.remove(next(iter(table.live))), *table.add(birds(2007))
-    )  # a MERGE that changed no value
+    # A MERGE that changed no value.
+    table.commit(table.remove(next(iter(table.live))), *table.add(birds(2007)))
     landing.land()
     assert len(versions(world)) == 3
     same = commits(world)[5]

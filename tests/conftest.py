@@ -7,9 +7,11 @@ import inspect
 import os
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -24,6 +26,8 @@ certificates.INTERNET = Path(
 # azure-ai-ml asks for the stack with its source at each deployment that it reads (`_should_skip_warning`). Below tests
 # it has frames without a file, for each of which all modules are gone through; those of a function's thread have none.
 inspect.modulesbyfile.update(dict.fromkeys(("<string>", "<frozen runpy>"), "builtins"))
+# Who runs a command makes the whole command line anew for it, which takes longer than most commands.
+typer.main.get_command = cache(typer.main.get_command)
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)  # no terminal's: a console keeps what stands there when it is imported
 

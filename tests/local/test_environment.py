@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -130,10 +131,19 @@ def test_an_installation_that_ends_with_the_local_azure_is_no_failure(
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as pool:
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
         built = pool.submit(environment.python_for, "e:1", conda("no-such-package-of-ours==1"))
-        installing = until(lambda: [one for one in psutil.Process().children() if "install" in one.cmdline()])
+        installing = until(installers)
         installing[0].terminate()
         with pytest.raises(WorkspaceStopping):
             built.result()
+
+
+def installers() -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # another test's, which has ended
+            if "install" in one.cmdline():
+                found.append(one)
+    return found
 
 
 def test_packages_come_from_where_pip_takes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

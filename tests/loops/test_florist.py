@@ -33,7 +33,10 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file", "metric"), [("florist.yaml", "metrics.earned"), ("priced.yaml", "cost")])
+@pytest.mark.parametrize(
+    ("file", "metric"),
+    [("florist.yaml", "metrics.earned"), pytest.param("priced.yaml", "cost", marks=pytest.mark.soak)],
+)
 def test_each_is_valid_and_judges_the_past(past: Path, file: str, metric: str) -> None:
     done = CliRunner().invoke(cli.app, ["validate", str(LOOP / file)], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output

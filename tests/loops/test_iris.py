@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from demo import iris
 from shared.domain.release import Phase
 from tests.loops.driven import DrivenStage
 
 
+@pytest.mark.soak  # `make demo LOOP=iris` tells the same story
 def test_unchanged_steps_are_reused_and_a_new_version_runs_them_all(
     stage: Callable[[str], DrivenStage],
 ) -> None:

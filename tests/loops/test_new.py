@@ -121,7 +121,9 @@ def made(tmp_path: Path, name: str) -> tuple[Path, Path]:
 
 
 # In make soak these three go all the way too: test_new_serves.py.
-@pytest.mark.parametrize("name", ["sales", "dirty", pytest.param("towns", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "name", ["dirty", *(pytest.param(one, marks=pytest.mark.soak) for one in ("sales", "towns"))]
+)
 def test_a_file_becomes_a_loop_whose_model_answers(tmp_path: Path, name: str) -> None:
     data, folder = made(tmp_path, name)
     definition = loopfile.load(folder)

@@ -116,6 +116,7 @@ def test_the_tutorial_to_its_end(
     follow_the_tutorial(stage("churn"), monkeypatch, canary=True)
 
 
+@pytest.mark.soak  # minutes, most of them waiting
 def test_a_classification_is_promoted_and_what_serves_already_is_adopted(
     stage: Callable[[str], DrivenStage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

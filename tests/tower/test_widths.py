@@ -130,7 +130,13 @@ def answer(asked: Callable[[str], Reply], route: Route) -> None:
     )
 
 
-@pytest.mark.parametrize(("device", "width"), WIDTHS.items())
+@pytest.mark.parametrize(
+    ("device", "width"),
+    [
+        pytest.param(*one, marks=pytest.mark.soak if one[0] == "tablet" else ())  # between the other two
+        for one in WIDTHS.items()
+    ],
+)
 def test_nothing_overflows_and_axe_finds_nothing(
     asked: Callable[[str], Reply], browser: Browser, device: str, width: int
 ) -> None:

@@ -144,11 +144,18 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     elif is_parquet(file, spec):
         lying = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
         opened = widened(lying, spec, told)
+        told += [
+            f"column {quoted(name)} is of type {quoted(kind)} in the file, and read as the numbers that it is stored as"
+            for name, kind in lying.meant.items()
+            if lying.is_plain_number(name) and nfc(name) not in spec.ignore
+        ]
     else:
         text = open_text(file, budget)
         seen = layout(text, spec.limits, spec.target)
         if seen.above:
-            told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
+            told.append(
+                f"{quoted(file.name)}: passed over above the first row: {listed(list(seen.above), 3)}"
+            )
         if seen.other:
             told.append(f"{quoted(file.name)} has one column; {_remedy(seen.other)}")
         if total := _total(file, seen.separator):
@@ -168,6 +175,7 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     if file.steps is not None:
         names = _after_steps(names, file.steps, opened)
     folders = partition_of(file.below) if file.table is None else {}
+    folders = {known.get(nfc(name), nfc(name)): value for name, value in folders.items()}
     if both := [name for name in folders if name in names]:
         told.append(f"{listed(both)} is read from the files, not from the names of their folders")
     constants = {name: _as_in_file(value, opened, spec) for name, value in folders.items()}

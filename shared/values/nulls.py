@@ -40,8 +40,8 @@ AMONG_VALUES = (
 of text they are words."""
 
 _WORDS = tuple(word.lower() for word in AMONG_VALUES)
-_NO_DATE = r"^0000-00-00([ T][0:.]+)?$"
-"""How MySQL writes it."""
+_NO_DATE = r"^(0000[-/.]00[-/.]00|00[-/.]00[-/.]00(00)?)([ T][0:.]+(Z|[+-]00:?00)?)?$"
+"""How MySQL and SAP write it."""
 _SIGNS = r"^[^\pL\pN]+$"
 """Dashes, points, question marks, ##### (what Excel shows of what does not fit)."""
 _ERRORS = r"^#[\pL\d/¡¿_ ]*\pL[\pL\d/¡¿_ ]*[!?]?$"

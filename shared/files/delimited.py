@@ -187,8 +187,8 @@ class Delimited:
         for name, form in forms.items():
             column = table.column(str(self.columns.index(name)))
             arrays.append(self._converted(column, name, form) if convert else self._trimmed(column, name))
-            if form.partial and form.kind == NUMBER and convert and _is_large(arrays[-1]):
-                raise Contradicted(name, "large")
+            if convert and form.partial and form.kind == NUMBER and _is_large(arrays[-1]):
+                self._check_rounded(block, name)
         if convert:
             self._check_codes(block, forms)
         return pa.Table.from_arrays(arrays, names=list(forms))
@@ -276,6 +276,13 @@ class Delimited:
         if form.kind == DATETIME:
             return column.cast(pa.timestamp("us", "UTC"))
         return self._trimmed(column, name) if pa.types.is_dictionary(column.type) else column
+
+    def _check_rounded(self, block: bytes | memoryview, name: str) -> None:
+        """Only first rows of the column were looked at, and a float may round what stands here."""
+        column = self._read(block, {name: TEXT}).column(str(self.columns.index(name)))
+        for chunk in column.chunks:
+            if pc.any(pc.match_substring_regex(chunk.dictionary, number_text.LONG)).as_py():
+                raise Contradicted(name, "rounded")
 
     def _check_codes(self, block: bytes | memoryview, forms: Mapping[str, Form]) -> None:
         """Arrow reads 007 as 7; leading zeros are codes, so that the column is none of numbers."""

@@ -43,7 +43,7 @@ class Form:
     guessed: bool = False
     """Nothing shows its style, and one was taken, or none."""
     partial: bool = False
-    """Of numbers: only first rows were looked at, so that a large one is still to be seen: a float may round it."""
+    """Only first rows were looked at: a later number may be longer than a float keeps apart."""
 
 
 class NoTime(Exception):

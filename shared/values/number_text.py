@@ -38,6 +38,8 @@ SHORTENED = r"^-?\d(\.\d{1,5})?E\+(1[1-9]|[2-9]\d)$"
 """How Excel shows and exports numbers of twelve and more digits: all but six of them are lost."""
 LONG_FRACTION = r"^[+-]?[0.,]*[1-9][.,' ]?(\d[.,' ]?){17,}$"
 """More digits than a 64-bit float keeps apart."""
+LONG = r"^[+-]?\d{16}(\d|$)"
+"""May be more than a 64-bit float keeps apart."""
 LONG_GROUPS = (
     rf"^[+-]?([1-9]\d{{0,2}}((,\d{{3}}){{5,}}|(\.\d{{3}}){{5,}}|({_GROUPS}\d{{3}}){{5,}})"
     r"|[1-9]\d?(,\d\d){6,},\d{3})$"

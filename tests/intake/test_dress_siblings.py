@@ -189,7 +189,7 @@ def test_long_numbers_in_groups_are_as_exact_as_others(mark: str) -> None:
     assert "rounds" in Read(column([grouped(2**53 + 1), fraction])).findings
 
 
-@pytest.mark.parametrize("late", ["12345678901234567", "1234567890123456789.01", "12e45"])
+@pytest.mark.parametrize("late", ["12345678901234567", "1234567890123456789.01"])
 def test_what_a_float_rounds_is_told_wherever_it_stands(late: str) -> None:
     rows = ["0.5"] * 500
     told = Read(column([late, *rows])).findings

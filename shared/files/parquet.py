@@ -33,6 +33,7 @@ from shared.values.arrow_columns import (
 )
 from shared.values.column_kinds import STRING
 from shared.values.evidence import Look
+from shared.values.nulls import without
 from shared.values.texts import distinct, trimmed
 
 _ROW_GROUPS = 10_000
@@ -152,7 +153,7 @@ class Parquet:
         looks = {name: Look() for name in columns}
         for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
             for name in columns:
-                words = as_words(batch.column(name)).dictionary_encode()
+                words = as_words(without(batch.column(name), self.nulls)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 

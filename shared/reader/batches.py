@@ -260,6 +260,8 @@ class Sources:
             column = converted(column, name, part.forms[name]) if kind != STRING else column
         else:
             column = table.column(part.names[name])
+            if self.spec.nulls and _is_number(column.type):  # before it may become text, or a time
+                column = without(column, self.spec.nulls)
             if isinstance(part.file, Parquet) and name in part.forms:
                 words = as_words(one_piece(column)).dictionary_encode()
                 column = converted(words, name, part.forms[name])
@@ -281,6 +283,10 @@ def _where(part: Part | None, name: str, odd: str) -> str:
     return f"{file}column {quoted(name)} holds " + (
         f"{quoted(odd)}{line}, which is" if odd else "a value that is"
     )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _has_infinite(column: pa.Array) -> bool:
@@ -344,6 +350,8 @@ def _tell_of_typed_text(sources: Sources) -> None:
             what = f"is text in the file and holds {_TYPED[form.kind]}"
             say = "if that is what it is, say so (data.columns, --column)"
             sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+        elif form.doubt:
+            sources.told.append(f"column {quoted(own[there])} {form.doubt}")
     for there in large:
         if what := looks[there].whole.likely():
             sources.told.append(f"column {quoted(own[there])} {like_times(what, file.kind(there) or NUMBER)}")

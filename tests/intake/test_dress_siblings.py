@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -207,6 +208,29 @@ def test_digits_with_an_e_may_be_codes() -> None:
     assert "0 as a 64-bit float, for example '1e-400'" in Read(column(["1e-400", "0e-400"])).findings
 
 
+@pytest.mark.parametrize(
+    ("values", "said", "more"),
+    [
+        (pa.array([2**64 - 1, 1], pa.uint64()), str(2**64 - 1), {}),
+        (pa.array([Decimal(10**30), Decimal(1)], pa.decimal128(38, 0)), str(10**30), {}),
+        (pa.array([-999.9, 1.0]).cast(pa.float16()), "-999.9", {}),
+        (pa.array([-1, 1_706_695_200]), "-1", {"columns": {"x": "time"}}),
+        (pa.array([-1.0, 1_706_695_200.0]), "-1", {"columns": {"x": "time"}}),
+        (pa.array([19000101, 20240131], pa.int32()), "19000101", {"columns": {"x": "time"}}),
+    ],
+    ids=["uint64", "decimal", "half", "seconds", "floats of seconds", "dates"],
+)
+def test_a_typed_number_that_means_no_value_does_whatever_its_column_becomes(
+    values: pa.Array, said: str, more: dict[str, Any]
+) -> None:
+    read = Read(table(values), nulls=(said,), **more)
+    assert [value is None for value in read.rows["x"]] == [True, False]
+
+
+def test_a_number_of_few_bits_is_no_other_that_is_said() -> None:
+    assert Read(table(pa.array([5, 1], pa.int8())), nulls=("261", "-251", "5.5")).rows["x"] == [5, 1]
+
+
 # --- text that looks like something else -----------------------------------------------------------
 
 
@@ -229,6 +253,8 @@ def test_digits_with_an_e_may_be_codes() -> None:
 def test_text_that_looks_like_something_else_is_told(values: list[str], told: str) -> None:
     read = Read(column(values))
     assert read.kinds["x"] == "string" and told in read.findings
+    plain = [value.replace('""', '"') for value in values]
+    assert told in Read(table(pa.array(plain))).findings, "in Parquet, too"
 
 
 def test_no_date_is_no_value_however_it_is_written() -> None:

@@ -74,6 +74,7 @@ UNUSUAL = (
     r"^[+-]?(\d{1,3}([_`\x{b4}\x{b7}\x{2bc}\x{2d9}\x{2018}\x{2032}\x{66c}\x{ff07}]\d{3})+([.,\x{66b}]\d+)?|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
     r"|[+-]?\d[\d.,]*\+|[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*|[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}"
     r"\x{ff10}-\x{ff19}][\p{Nd}.,\x{66b}\x{66c}]*|\d+ \d+/\d+|\d* ?[¼½¾⅓⅔⅛]"
+    rf"|{_NUMBER}(CR|DR|Cr\.?|Dr\.?)|\({_NUMBER}\)\s?{_MONEY}|{_DASH}\({_DASH}{_NUMBER}\)|\d{{1,3}}[.,]\d+\s?°?\s?[NSEW]"
     rf"""|('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?|[{UNSEEN}]+{_DASH}{_NUMBER}[{UNSEEN}]*|{_DASH}{_NUMBER}[{UNSEEN}]+)$"""
 )
 """1_234 1.5D+03 <5 1 1/2 '5 ="5" digits of other scripts, and numbers with signs that nobody sees: read by nobody as

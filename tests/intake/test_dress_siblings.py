@@ -172,6 +172,12 @@ def test_prices_without_cents_are_not_negative_and_blanks_part_no_minus(
     assert read.rows["x"] == numbers and "'—'" not in read.findings
 
 
+@pytest.mark.parametrize("value", ["5.00 CR", "7.00DR", "(5)%", "(-5)", "-(5)", "48.85N", "2,35° W"])
+def test_other_signs_around_numbers_are_told(value: str) -> None:
+    """CR and DR are how banks write what is due (credit, debit)."""
+    assert "numbers in a form that is not read" in Read(column([value, value])).findings
+
+
 @pytest.mark.parametrize("mark", "`´′ʼ＇‘")
 def test_other_marks_between_thousands_are_told(mark: str) -> None:
     assert "numbers in a form that is not read" in Read(column([f"1{mark}234.5", f"2{mark}000"])).findings

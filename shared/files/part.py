@@ -22,10 +22,11 @@ from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
 from shared.values import index_columns
-from shared.values.column_kinds import STRING
+from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, NUMBER, STRING
 from shared.values.evidence import Look, Seen, see_all
 from shared.values.forms import Form
 from shared.values.nulls import ALWAYS
+from shared.values.number_text import POINT
 from shared.values.texts import Contradicted
 
 
@@ -280,6 +281,18 @@ def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
         part.partial = set(said)
         part.look_at_all(said)
     return seen
+
+
+def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
+    """What makes text of a column that was of another type: a value, its line and its file, to end a sentence with."""
+    numbers = (POINT, "code", "beyond")
+    signs = {NUMBER: numbers, INTEGER: numbers, DATETIME: ("no date",), BOOLEAN: ("truth",)}.get(kind, ())
+    for part in parts:
+        found = part.looks[name].odd if name in part.looks else {}
+        odd = next((found[sign] for sign in signs if found.get(sign)), "")
+        if odd and isinstance(part.file, Delimited):
+            return f": {quoted(odd)}{part.file.line_of(part.names.get(name, name), odd)} of {quoted(part.file.name)}"
+    return ""
 
 
 SAID_NUMBERS = ("number", "number-point", "number-comma")

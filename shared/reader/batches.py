@@ -15,7 +15,7 @@ from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
 from shared.files.layout import is_value, nfc
 from shared.files.parquet import Parquet
-from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_parts
+from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, odd_value, open_parts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
@@ -137,6 +137,10 @@ class Sources:
                 return infinite(name, f"{quoted(file)}: ", f" in data row {row + at + 1:,}")
             row += batch.num_rows
         return infinite(name)
+
+    def odd(self, name: str, kind: str) -> str:
+        """What makes text of a column that was of another type."""
+        return odd_value(self.parts, name, kind)
 
     def at_most(self, rows: int) -> bool:
         """Whether there are surely no more rows, as far as footers and line ends show it."""

@@ -31,7 +31,7 @@ def check_files(files: Sequence[DropFile], spec: ReadSpec) -> tuple[tuple[Result
 
 def _check(sources: Sources) -> tuple[tuple[Result, ...], int, tuple[str, ...]]:
     spec = sources.spec
-    columns, findings = settle(sources.found, sources.texts, spec, Likeness(sources, None).guess)
+    columns, findings = settle(sources.found, sources.texts, spec, Likeness(sources, None).guess, sources.odd)
     check = ContractPass(spec.contract, columns, spec.landed_at)
     for batch in sources.batches(columns):  # of all columns: a value that another holds may keep the drop out
         check.take(batch)

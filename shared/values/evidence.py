@@ -59,7 +59,7 @@ class Look:
     rows: Counter[str] = field(default_factory=Counter)
     """What values could be -> rows that hold such values."""
     odd: dict[str, str] = field(default_factory=dict)
-    """What values could be -> one value that is none of it; of `decorated` and the like one that is."""
+    """What values could be -> one value that is none of it; of `code`, `decorated` and the like one that is."""
     signs: set[str] = field(default_factory=set)
     """What stands around decorated numbers; a few of it."""
     strange: set[str] = field(default_factory=set)
@@ -157,7 +157,7 @@ def _see_values(columns: Sequence[Seen]) -> None:
         look.values += rows
     for what, pattern in _SEEN.items():
         matched = joined.matching(pattern)
-        _see_sign(looks, joined, what, matched, ~matched)
+        _see_sign(looks, joined, what, matched, matched if what == "code" else ~matched)
     if pc.any(pc.match_substring(joined.words, "E+")).as_py():
         shortened = joined.counts(joined.matching(number_text.SHORTENED))
         for look, rows in zip(looks, shortened, strict=True):

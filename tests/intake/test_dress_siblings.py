@@ -105,6 +105,27 @@ def test_what_is_no_time_is_told_with_its_file_and_line(values: list[str], said:
     assert refused.value.code == "no-time"
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "odd"),
+    [
+        ("datetime", ["2024-01-31", "soon"], "'soon' in line 3"),
+        ("number", ["1.5", "5%"], "'5%' in line 3"),
+        ("number", ["1.5", "007"], "'007' in line 3"),
+        ("integer", ["7", str(2**63)], f"'{2**63}' in line 3"),
+        ("boolean", ["true", "0"], "'0' in line 3"),
+    ],
+)
+def test_what_makes_text_of_a_column_is_named_with_its_line(
+    kind: str, values: list[str], odd: str, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text(column(values))
+    spec = ReadSpec(target="n", known_columns={"x": kind, "n": "integer"})
+    told = f"'x' was {kind} and is string now: {odd} of 't.csv'"
+    with pytest.raises(InputRejected, match=told) as refused:
+        read([DropFile(tmp_path / "t.csv", "t.csv", 1)], spec, tmp_path / "out")
+    assert refused.value.code == "retyped-column"
+
+
 def test_an_infinite_number_is_told_with_its_file_and_row_by_every_door(tmp_path: Path) -> None:
     stored(tmp_path / "a.parquet", pa.array([1.5] * 40))
     stored(tmp_path / "b.parquet", pa.array([1.5] * 8 + [float("inf")] + [2.5] * 40))

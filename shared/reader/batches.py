@@ -386,8 +386,8 @@ def _leave_out_rowless(sources: Sources) -> None:
 
 def _check_no_row(part: Part, full: Part) -> None:
     """A file of one row and no header looks like a header without rows."""
-    strange = [name for name in part.names if name not in full.columns]
-    if isinstance(part.file, Delimited) and any(is_value(name) for name in strange):
+    strange = {*part.names}.isdisjoint(full.columns)
+    if isinstance(part.file, Delimited) and strange and any(map(is_value, part.names)):
         line = part.separator.join(part.names)
         raise rejected("no-header", f"{quoted(part.file.name)} has values in place of names: {quoted(line)}")
 

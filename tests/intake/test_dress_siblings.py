@@ -372,6 +372,8 @@ def test_a_part_of_one_row_and_no_header_is_not_lost(tmp_path: Path) -> None:
     with pytest.raises(InputRejected, match=r"'b\.csv' has values in place of names: '2\.5,b,2'") as refused:
         open_sources(files, ReadSpec(target=""))
     assert refused.value.code == "no-header"
+    years = laid(tmp_path / "years", {"a.csv": "x,2023\n1.5,1\n", "b.csv": "x,2024\n"})
+    assert "it is passed over" in " ".join(open_sources(years, ReadSpec(target="")).findings())
 
 
 def test_names_of_partitions_that_look_the_same_are_the_same(tmp_path: Path) -> None:

@@ -207,12 +207,19 @@ def _hints(path: Path, how: Mapping[str, Any]) -> Mapping[str, str]:
 def _named(path: Path) -> Iterator[None]:
     """Errors say which of the two it is: files of two folders are often called alike."""
     from drift import DataError
-    from shared.errors import ConfigurationError, InputRejected
+    from shared.errors import ConfigurationError, DriftloopError, InputRejected
+    from shared.intake.rejections import rejected
 
     try:
         yield
     except (DataError, InputRejected) as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    except (DriftloopError, OSError, MemoryError):
+        raise
+    except (
+        Exception
+    ) as error:  # bytes fail in ways that no list foresees: nothing was compared, which is no drift
+        raise rejected("unreadable", f"{path} cannot be read ({type(error).__name__})") from error
 
 
 def _stored(path: Path) -> Profiled | None:

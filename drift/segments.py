@@ -168,7 +168,11 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
         return [*names, segment_names.MISSING], bands
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
     words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
-    names = [segment_names.segment_name(value) for value in words.dictionary.to_pylist()]
+    try:
+        found = words.dictionary.to_pylist()
+    except OverflowError:  # a time of a year that Python does not have
+        found = words.dictionary.cast(pa.string()).to_pylist()
+    names = [segment_names.segment_name(value) for value in found]
     return names, np.asarray(words.indices, np.int64)
 
 

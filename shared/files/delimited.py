@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections import deque
@@ -23,7 +24,7 @@ from shared.files.layout import Layout, escaped, line_of, located, not_closed, o
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values import number_text
-from shared.values.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
+from shared.values.column_kinds import ARROW, BOOLEAN, DATETIME, EXACT, INTEGER, NOTHING, NUMBER
 from shared.values.evidence import Look, Seen, see_all
 from shared.values.forms import TEXT, Form
 from shared.values.nulls import ALWAYS
@@ -31,6 +32,7 @@ from shared.values.texts import Contradicted, converted, distinct, trimmed
 
 SAMPLE_BYTES = 256 * 1024
 _BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
+_MARKS = re.compile(rb"(^|[\r\n])(?:" + codecs.BOM_UTF8 + rb")+")
 ARROW_BLOCK_BYTES = 1 << 20
 _PIECE = 1 << 17
 _WORDS = pa.dictionary(pa.int32(), pa.string())
@@ -172,6 +174,8 @@ class Delimited:
                     yield one
 
     def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
+        if _holds(block, codecs.BOM_UTF8):  # of a file that was put behind another
+            block = _MARKS.sub(rb"\1", bytes(block))
         if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):
             raise Contradicted("", "escapes")
         if _holds(block, b'"'):
@@ -183,6 +187,8 @@ class Delimited:
         for name, form in forms.items():
             column = table.column(str(self.columns.index(name)))
             arrays.append(self._converted(column, name, form) if convert else self._trimmed(column, name))
+            if convert and form.partial and form.kind == NUMBER and _is_large(arrays[-1]):
+                self._check_rounded(block, name)
         if convert:
             self._check_codes(block, forms)
         return pa.Table.from_arrays(arrays, names=list(forms))
@@ -271,6 +277,13 @@ class Delimited:
             return column.cast(pa.timestamp("us", "UTC"))
         return self._trimmed(column, name) if pa.types.is_dictionary(column.type) else column
 
+    def _check_rounded(self, block: bytes | memoryview, name: str) -> None:
+        """Only first rows of the column were looked at, and a float may round what stands here."""
+        column = self._read(block, {name: TEXT}).column(str(self.columns.index(name)))
+        for chunk in column.chunks:
+            if pc.any(pc.match_substring_regex(chunk.dictionary, number_text.LONG)).as_py():
+                raise Contradicted(name, "rounded")
+
     def _check_codes(self, block: bytes | memoryview, forms: Mapping[str, Form]) -> None:
         """Arrow reads 007 as 7; leading zeros are codes, so that the column is none of numbers."""
         native = {n: f for n, f in forms.items() if f.native and f.kind in (INTEGER, NUMBER)}
@@ -286,6 +299,12 @@ class Delimited:
 
 def _arrow_type(form: Form) -> pa.DataType:
     return _NATIVE.get(form.kind, _WORDS) if form.native else _WORDS
+
+
+def _is_large(numbers: pa.ChunkedArray) -> bool:
+    """Whether some are beyond the whole numbers that a float keeps apart."""
+    ends = pc.min_max(numbers).as_py()
+    return ends["min"] is not None and bool(ends["min"] < -EXACT or ends["max"] > EXACT)
 
 
 def _holds(block: bytes | memoryview, mark: bytes) -> bool:

@@ -50,10 +50,12 @@ _FOREIGN = {
     b"\x80\x05\x95": "a Python pickle",
 }
 _NO_TABLE = {
-    rb"""(?:\{\s*["'}]|\[\s*(?:[\[{\]"]|-?\d[\d.eE+-]*\s*(?:\]|,\s*[-\d"{\[tfn])))""": "JSON",
+    rb"""(?x)(?:\{\s*["'}]|\[\s*(?:[\[{\]"]|-?\d[\d.eE+-]*\s*(?:\]|,\s*[-\d"{\[tfn])
+    |(?:NaN|null|true|false)\s*(?:\]|,\s*[-\d"{\[tfnN])))""": "JSON",
     rb"(?i)<(?:\?xml|!doctype|!--|html|table|error)": "XML or HTML",
     rb"<[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>[^<,;\t|]*<": "XML or HTML",  # <DATE>,<TIME> is how MetaTrader writes a header
     rb"\{\\rtf": "rich text",
+    rb"-----BEGIN [A-Z ]+-----\s": "a message of PGP or a key",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file",
     rb"(?i)@relation\s": "ARFF",
     rb"(?i)(?:insert into|create table)\s": "SQL",

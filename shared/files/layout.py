@@ -15,7 +15,7 @@ from shared.errors import InputRejected
 from shared.files.drop_files import Limits
 from shared.files.formats import Text
 from shared.intake.rejections import listed, quoted, rejected
-from shared.values import number_text
+from shared.values import date_text, number_text
 
 SEPARATORS = ",;\t|"
 _OTHERS = "^~\x01\x1f§¦$: "
@@ -48,7 +48,7 @@ class Layout:
     returns: bool = False
     """Lines end with carriage returns alone."""
     above: tuple[str, ...] = ()
-    """Lines above the header that were passed over."""
+    """Lines above the first row that were passed over."""
     other: str = ""
     """Of a table of one column: a sign, or several of it in a row, that each line holds as often: it may be the
     separator, a usual one where quotes stand around whole lines."""
@@ -185,7 +185,8 @@ class _Head:
                 "no-header", f"{quoted(self._name)} begins with values rather than names: {quoted(line)}"
             )
         _check_width(columns, self._name, limits)
-        end = self._spans[place][1]
+        last = place + 1 if rows[place + 1 :] and _underlines(rows[place + 1], names) else place
+        end = self._spans[last][1]
         return Layout(
             separator=separator,
             columns=columns,
@@ -195,15 +196,23 @@ class _Head:
             escapes=self._escapes,
             returns="\n" not in self._text and "\r" in self._text,
             other=self._other(place) if len(columns) == 1 else "",
-            above=tuple(self._text[a:b].strip() for a, b in self._spans[:place] if self._text[a:b].strip()),
+            above=tuple(
+                line
+                for at, (a, b) in enumerate(self._spans[: last + 1])
+                if at != place and (line := self._text[a:b].strip())
+            ),
         )
 
     def _other(self, place: int) -> str:
         lines = [line for a, b in self._spans[place:] if (line := self._text[a:b].strip())]
         for mark in SEPARATORS + _OTHERS if len(lines) > 1 else "":
             runs = [[run[0] for run in re.finditer(re.escape(mark) + "+", line)] for line in lines]
-            if runs[0] and len({*map(len, runs)}) == 1:
-                return max(itertools.chain.from_iterable(runs), key=len)
+            counts = [*map(len, runs)]
+            if runs[0] and len({*counts[1:]}) == 1 and counts[1] - counts[0] in (0, 1):  # R names its rows
+                longest = max(itertools.chain.from_iterable(runs), key=len)
+                return (
+                    longest if counts[0] == counts[1] else 2 * longest
+                )  # as more than one, sep= does not help
         return ""
 
     def _header(self, rows: list[list[str]]) -> int:
@@ -255,18 +264,45 @@ def _is_words(row: list[str]) -> bool:
     return named and not any(re.match(number_text.PLAIN, word) or re.match(_NUMERIC, word) for word in words)
 
 
+def _underlines(row: list[str], names: list[str]) -> bool:
+    """Whether dashes stand below each name, as sqlcmd writes them; a single one could say that there is no value."""
+    return len(row) == len(names) < len("".join(row)) and all(field and not field.strip("-") for field in row)
+
+
 def _are_values(names: list[str], body: list[list[str]]) -> bool:
-    """Whether the first line is a row: a number stands above each column of numbers, and these count nothing."""
+    """Whether the first line is a row: above each column of numbers, times or truth values stands one of these, and the
+    numbers count nothing."""
+    above = [_kind(name) for name in names]
     rows = [row for row in body if len(row) == len(names)]
-    columns = zip(names, zip(*rows, strict=True), strict=True) if rows else ()
-    above = [name for name, values in columns if any(values) and all(map(_is_number, filter(None, values)))]
-    if not above or not all(map(_is_number, above)):
+    if not any(above) or not rows:
         return False
-    steps = {float(after) - float(before) for before, after in itertools.pairwise(above)}
+    columns = [[*filter(None, values)] for values in zip(*rows, strict=True)]
+    kinds = [{*map(_kind, values)} for values in columns]
+    places = [place for place, found in enumerate(kinds) if len(found) == 1 and "" not in found]
+    if not places or any({above[place]} != kinds[place] for place in places):
+        return False
+    if any(above[place] != "number" or not _is_number(names[place]) for place in places):
+        return True
+    numbers = [float(names[place]) for place in places]
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
     rising = len(steps) == 1 and (
-        min(steps) == 1 or (min(steps) > 0 and len(above) > 2)
+        min(steps) == 1 or (min(steps) > 0 and len(numbers) > 2)
     )  # 0, 1, 2 and 10, 20, 30
-    return not rising and not (len(above) == 1 and re.fullmatch(r"(19|20)\d\d", above[0]))
+    return not rising and not (len(numbers) == 1 and re.fullmatch(r"(19|20)\d\d", names[places[0]]))
+
+
+def is_value(word: str) -> bool:
+    """Whether a word is seldom a name."""
+    return bool(_kind(word))
+
+
+def _kind(word: str) -> str:
+    """What a word is that is seldom a name: a number, a time or a truth value; empty for any other."""
+    if any(re.match(form, word) for form in number_text.GRAMMAR.values()):
+        return "number"
+    if word[:1].isalnum() and any(map(str.isdigit, word)) and date_text.is_date(word):
+        return "time"
+    return "truth" if word.lower() in ("true", "false") else ""
 
 
 def _is_number(word: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -21,9 +21,19 @@ from shared.files.formats import Budget
 from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
-from shared.values.arrow_columns import WideColumn, as_text, as_words, canonical, is_bytes, needs_a_look
+from shared.values.arrow_columns import (
+    WideColumn,
+    as_text,
+    as_words,
+    canonical,
+    extension_name,
+    is_bytes,
+    needs_a_look,
+    stored,
+)
 from shared.values.column_kinds import STRING
 from shared.values.evidence import Look
+from shared.values.nulls import without
 from shared.values.texts import distinct, trimmed
 
 _ROW_GROUPS = 10_000
@@ -54,7 +64,7 @@ class Footer:
     without_range: frozenset[str] = frozenset()
     """Floats that may hold nothing but NaN."""
     large: tuple[str, ...] = ()
-    """Numbers that may count times."""
+    """Numbers that may count times; those of 16 bits hold none, and their statistics are bytes."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,8 @@ class Parquet:
     """Texts that mean no value."""
     times96: tuple[str, ...] = ()
     """Columns of times of 96 bits that may be finer than microseconds."""
+    meant: Mapping[str, str] = field(default_factory=dict)
+    """Columns of a type of an application's own, such as `pandas.period`; `schema` has what it is stored as."""
 
     @cached_property
     def footer(self) -> Footer:
@@ -87,6 +99,7 @@ class Parquet:
         """Whether every column is of a type that is judged as it is."""
         return (
             not self.nulls
+            and not self.meant
             and self.rows > 0
             and all(
                 pa.types.is_floating(f.type)
@@ -140,7 +153,7 @@ class Parquet:
         looks = {name: Look() for name in columns}
         for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
             for name in columns:
-                words = as_words(batch.column(name)).dictionary_encode()
+                words = as_words(without(batch.column(name), self.nulls)).dictionary_encode()
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
@@ -161,6 +174,7 @@ class Parquet:
                 for batch in file.iter_batches(
                     self.batch_rows, row_groups=groups, columns=columns, use_threads=False
                 ):
+                    batch = _as_stored(batch) if self.meant else batch
                     budget.spend(batch.nbytes, self.name)
                     self._check_texts(batch)
                     rows += batch.num_rows
@@ -199,12 +213,12 @@ class Parquet:
 
     def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
-        for place, field in enumerate(batch.schema) if self.nulls else ():
-            words = as_text(batch.column(place)) if _is_word(field.type) else None
+        for place, kind in enumerate(batch.schema.types) if self.nulls else ():
+            words = as_text(batch.column(place)) if _is_word(kind) else None
             if words is not None:
                 said = pc.is_in(pc.utf8_trim_whitespace(words), value_set=pa.array(self.nulls))
-                kept = pc.if_else(said, None, words).cast(field.type)
-                batch = batch.set_column(place, field, kept)
+                kept = pc.if_else(said, None, words).cast(kind)
+                batch = batch.set_column(place, batch.schema.field(place), kept)
         return batch
 
     def _check_texts(self, batch: pa.RecordBatch) -> None:
@@ -259,8 +273,15 @@ def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+    meant = {each.name: kind for each in schema if (kind := extension_name(each))}
+    schema = pa.schema([each.with_type(stored(each.type)) for each in schema], metadata=schema.metadata)
+    found = Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits, meant=meant)
     return replace(found, times96=_times96(meta, schema)) if any(map(_is_plain_time, schema)) else found
+
+
+def _as_stored(batch: pa.RecordBatch) -> pa.RecordBatch:
+    arrays = [each.storage if isinstance(each, pa.ExtensionArray) else each for each in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def _is_plain_time(field: pa.Field) -> bool:
@@ -282,7 +303,8 @@ def _shown(meta: pq.FileMetaData, schema: pa.Schema) -> Footer:
     flat = {path: at for at in range(meta.num_columns) if (path := meta.schema.column(at).path) in names}
     empty = {name for name, at in flat.items() if _holds(meta, at, lambda known: not known.num_values)}
     floats = [name for name in flat if name not in empty and pa.types.is_floating(schema.field(name).type)]
-    numbers = [*floats, *(name for name in flat if pa.types.is_integer(schema.field(name).type))]
+    whole = [name for name in flat if pa.types.is_integer(schema.field(name).type)]
+    numbers = [*whole, *(name for name in floats if not pa.types.is_float16(schema.field(name).type))]
     return Footer(
         empty=frozenset(empty),
         without_range=frozenset(

@@ -22,10 +22,11 @@ from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
 from shared.values import index_columns
-from shared.values.column_kinds import STRING
+from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, NUMBER, STRING
 from shared.values.evidence import Look, Seen, see_all
 from shared.values.forms import Form
 from shared.values.nulls import ALWAYS
+from shared.values.number_text import POINT
 from shared.values.texts import Contradicted
 
 
@@ -144,11 +145,18 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     elif is_parquet(file, spec):
         lying = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
         opened = widened(lying, spec, told)
+        told += [
+            f"column {quoted(name)} is of type {quoted(kind)} in the file, and read as the numbers that it is stored as"
+            for name, kind in lying.meant.items()
+            if lying.is_plain_number(name) and nfc(name) not in spec.ignore
+        ]
     else:
         text = open_text(file, budget)
         seen = layout(text, spec.limits, spec.target)
         if seen.above:
-            told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
+            told.append(
+                f"{quoted(file.name)}: passed over above the first row: {listed(list(seen.above), 3)}"
+            )
         if seen.other:
             told.append(f"{quoted(file.name)} has one column; {_remedy(seen.other)}")
         if total := _total(file, seen.separator):
@@ -168,6 +176,7 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     if file.steps is not None:
         names = _after_steps(names, file.steps, opened)
     folders = partition_of(file.below) if file.table is None else {}
+    folders = {known.get(nfc(name), nfc(name)): value for name, value in folders.items()}
     if both := [name for name in folders if name in names]:
         told.append(f"{listed(both)} is read from the files, not from the names of their folders")
     constants = {name: _as_in_file(value, opened, spec) for name, value in folders.items()}
@@ -272,6 +281,18 @@ def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
         part.partial = set(said)
         part.look_at_all(said)
     return seen
+
+
+def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
+    """What makes text of a column that was of another type: a value, its line and its file, to end a sentence with."""
+    numbers = (POINT, "code", "beyond")
+    signs = {NUMBER: numbers, INTEGER: numbers, DATETIME: ("no date",), BOOLEAN: ("truth",)}.get(kind, ())
+    for part in parts:
+        found = part.looks[name].odd if name in part.looks else {}
+        odd = next((found[sign] for sign in signs if found.get(sign)), "")
+        if odd and isinstance(part.file, Delimited):
+            return f": {quoted(odd)}{part.file.line_of(part.names.get(name, name), odd)} of {quoted(part.file.name)}"
+    return ""
 
 
 SAID_NUMBERS = ("number", "number-point", "number-comma")

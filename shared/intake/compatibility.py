@@ -12,10 +12,12 @@ from shared.values.column_kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER,
 Findings = list[str]
 Guess = Callable[[str, list[str]], str]
 """(missing column, candidates) -> the candidate that it may be now, or nothing."""
+Odd = Callable[[str, str], str]
+"""(column, type before) -> a value that is none of this type, with its file and line; or nothing."""
 
 
 def settle(
-    found: Mapping[str, str], texts: Collection[str], spec: ReadSpec, guess: Guess
+    found: Mapping[str, str], texts: Collection[str], spec: ReadSpec, guess: Guess, odd: Odd
 ) -> tuple[dict[str, str], Findings]:
     """The type of every column of this version, in the order of the version before, and what people should know.
 
@@ -27,7 +29,7 @@ def settle(
     findings = [f"column {quoted(name)} is new" for name in added if spec.known_columns]
     columns = {}
     for name in [*(known for known in spec.known_columns if known in found), *added]:
-        kind = _settled(name, found[name], name in texts, spec)
+        kind = _settled(name, found[name], name in texts, spec, odd)
         before = spec.known_columns.get(name, NOTHING)
         if found[name] == NOTHING:
             findings.append(valueless(name))
@@ -75,7 +77,7 @@ def _check_missing(found: Mapping[str, str], added: list[str], spec: ReadSpec, g
     raise rejected("missing-column", f"the version before had {listed(missing)}, this drop does not{hint}")
 
 
-def _settled(name: str, kind: str, text: bool, spec: ReadSpec) -> str:
+def _settled(name: str, kind: str, text: bool, spec: ReadSpec, odd: Odd) -> str:
     before = spec.known_columns.get(name, NOTHING)
     if kind == NOTHING:
         return before
@@ -88,4 +90,5 @@ def _settled(name: str, kind: str, text: bool, spec: ReadSpec) -> str:
         return NUMBER
     if name in spec.ignore or (name == spec.id and {kind, before} <= {INTEGER, NUMBER, STRING}):
         return kind
-    raise rejected("retyped-column", f"column {quoted(name)} was {before} and is {kind} now")
+    why = odd(name, before) if kind == STRING else ""
+    raise rejected("retyped-column", f"column {quoted(name)} was {before} and is {kind} now{why}")

@@ -55,7 +55,10 @@ REMEDIES: dict[str, str] = {
         "give each row as many"
     ),
     "ambiguous-dates": "say what is first: day-first, month-first or year-first (data.columns, --column)",
-    "no-time": "write times as in 2024-12-31T23:59:59Z, or say what the column is (data.columns, --column)",
+    "no-time": (
+        "write times as in 2024-12-31T23:59:59Z, name the values that mean no value (data.nulls, --null), or say what "
+        "the column is (data.columns, --column)"
+    ),
     "no-header": "write a header line above the rows",
     "delta-table": "land the files of one version of it, without its log (.hoodie, metadata); a Delta table by itself",
     "delta-feature": "write the table without it, or land a copy of its rows as Parquet files",

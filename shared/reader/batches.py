@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.errors import InputRejected
 from shared.files.delimited import Delimited
 from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
-from shared.files.layout import nfc
+from shared.files.layout import is_value, nfc
 from shared.files.parquet import Parquet
-from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_parts
+from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, odd_value, open_parts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
@@ -27,9 +29,10 @@ from shared.values.column_kinds import (
     NOTHING,
     NUMBER,
     STRING,
+    infinite,
     join,
 )
-from shared.values.forms import TEXT, Form, decided, like_times, settle, shown, spoilt, still
+from shared.values.forms import TEXT, Form, NoTime, decided, like_times, settle, shown, spoilt, still
 from shared.values.nulls import without
 from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
@@ -119,19 +122,25 @@ class Sources:
                 f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
             )
             code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
-            raise rejected(code, f"{self._where(contradicted)} not a {what}")
+            where = _where(self._reading, contradicted.column, contradicted.value)
+            raise rejected(code, f"{where} not a {what}")
         _settle(self)
 
-    def _where(self, contradicted: Contradicted) -> str:
-        """The file, the column and, where it is known, the line of a value that is not what a person says."""
-        name, odd = contradicted.column, contradicted.value
-        file = f"{quoted(self._reading.file.name)}: " if self._reading else ""
-        line = ""
-        if odd and self._reading and isinstance(self._reading.file, Delimited):
-            line = self._reading.file.line_of(self._reading.names.get(name, name), odd)
-        return f"{file}column {quoted(name)} holds " + (
-            f"{quoted(odd)}{line}, which is" if odd else "a value that is"
-        )
+    def infinite(self, name: str) -> InputRejected:
+        """Where the first infinite number of a column stands: its rows are gone through again."""
+        file, row = "", 0
+        for batch in self.batches({name: NUMBER}):
+            here = self._reading.file.name if self._reading else ""
+            file, row = here, row if here == file else 0
+            at: int = pc.index(pc.is_inf(batch.column(0)), pa.scalar(True)).as_py()
+            if at >= 0:
+                return infinite(name, f"{quoted(file)}: ", f" in data row {row + at + 1:,}")
+            row += batch.num_rows
+        return infinite(name)
+
+    def odd(self, name: str, kind: str) -> str:
+        """What makes text of a column that was of another type."""
+        return odd_value(self.parts, name, kind)
 
     def at_most(self, rows: int) -> bool:
         """Whether there are surely no more rows, as far as footers and line ends show it."""
@@ -255,6 +264,8 @@ class Sources:
             column = converted(column, name, part.forms[name]) if kind != STRING else column
         else:
             column = table.column(part.names[name])
+            if self.spec.nulls and _is_number(column.type):  # before it may become text, or a time
+                column = without(column, self.spec.nulls)
             if isinstance(part.file, Parquet) and name in part.forms:
                 words = as_words(one_piece(column)).dictionary_encode()
                 column = converted(words, name, part.forms[name])
@@ -265,6 +276,21 @@ class Sources:
         if lossy:
             (self.met.cut if kind == DATETIME else self.met.lossy).add(name)
         return made if made.type == wanted else made.dictionary_encode()
+
+
+def _where(part: Part | None, name: str, odd: str) -> str:
+    """The file, the column and, where it is known, the line of a value that is not what a person says."""
+    file = f"{quoted(part.file.name)}: " if part else ""
+    line = ""
+    if odd and part and isinstance(part.file, Delimited):
+        line = part.file.line_of(part.names.get(name, name), odd)
+    return f"{file}column {quoted(name)} holds " + (
+        f"{quoted(odd)}{line}, which is" if odd else "a value that is"
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _has_infinite(column: pa.Array) -> bool:
@@ -328,6 +354,8 @@ def _tell_of_typed_text(sources: Sources) -> None:
             what = f"is text in the file and holds {_TYPED[form.kind]}"
             say = "if that is what it is, say so (data.columns, --column)"
             sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+        elif form.doubt:
+            sources.told.append(f"column {quoted(own[there])} {form.doubt}")
     for there in large:
         if what := looks[there].whole.likely():
             sources.told.append(f"column {quoted(own[there])} {like_times(what, file.kind(there) or NUMBER)}")
@@ -351,8 +379,17 @@ def _leave_out_rowless(sources: Sources) -> None:
         return
     for part in sources.parts:
         if part.rowless and {*part.columns} != {*full[0].columns}:
+            _check_no_row(part, full[0])
             sources.told.append(f"{quoted(part.file.name)} has no row, and other columns: it is passed over")
     sources.parts[:] = full
+
+
+def _check_no_row(part: Part, full: Part) -> None:
+    """A file of one row and no header looks like a header without rows."""
+    strange = {*part.names}.isdisjoint(full.columns)
+    if isinstance(part.file, Delimited) and strange and any(map(is_value, part.names)):
+        line = part.separator.join(part.names)
+        raise rejected("no-header", f"{quoted(part.file.name)} has values in place of names: {quoted(line)}")
 
 
 def _leave_out_ignored(sources: Sources) -> None:
@@ -403,7 +440,7 @@ def _settle(sources: Sources) -> None:
     said = {name: kind for name, kind in spec.columns.items() if name not in spec.ignore}
     known = {name: kind for name, kind in spec.known_columns.items() if name not in spec.ignore}
     for part in sources.parts:
-        forms = settle(part.looks, part.separator, said, known)
+        forms = _forms(part, said, known)
         undecided = [
             name
             for name, form in forms.items()
@@ -414,8 +451,9 @@ def _settle(sources: Sources) -> None:
     agreed = _agreed(((name, decided(look)) for name, look in looks), "")
     hints = {**still(spec.hints, agreed), **agreed}
     for part in sources.parts:
-        part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
+        part.forms = _forms(part, said, known, hints=hints, final=True)
         part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
+        part.forms |= {name: replace(part.forms[name], partial=True) for name in part.partial}
         for name, form in part.forms.items():
             if _is_spoilt(part, name, form, spec):
                 raise _spoilt(part, name)
@@ -427,6 +465,13 @@ def _settle(sources: Sources) -> None:
             sources.dropped.append(name)
         else:
             sources.found[name] = kind
+
+
+def _forms(part: Part, said: Mapping[str, str], known: Mapping[str, str], **more: Any) -> dict[str, Form]:
+    try:
+        return settle(part.looks, part.separator, said, known, **more)
+    except NoTime as odd:
+        raise rejected("no-time", f"{_where(part, odd.column, odd.value)} not a time") from odd
 
 
 def _agreed(shown: Iterable[tuple[str, str]], otherwise: str | None = None) -> dict[str, str]:
@@ -479,7 +524,7 @@ def _found(sources: Sources, name: str) -> str | None:
         if joined is None:
             raise rejected(
                 "mixed-schemas",
-                f"column {quoted(name)} is {kind} in {quoted(part.file.name)} and {found} before it",
+                f"column {quoted(name)} is {_words(kind)} in {quoted(part.file.name)} and {_words(found)} before it",
             )
         found = joined
     if found == LONG and any(isinstance(part.file, Parquet) for part in sources.parts):
@@ -491,6 +536,10 @@ def _found(sources: Sources, name: str) -> str | None:
     ):
         sources.told.append(f"column {quoted(name)} is text, as it is in some of the files")
     return _as_said(name, found, "" if name in spec.ignore else spec.columns.get(name, ""))
+
+
+def _words(kind: str) -> str:
+    return "whole numbers beyond 64 bits" if kind == LONG else kind
 
 
 def _as_said(name: str, found: str, said: str) -> str:

@@ -142,7 +142,9 @@ def _of(sources: Sources, reference: drift.Profile | None) -> Plan:
 
 def _settled(sources: Sources, reference: drift.Profile | None) -> Plan:
     spec = sources.spec
-    columns, findings = settle(sources.found, sources.texts, spec, Likeness(sources, reference).guess)
+    columns, findings = settle(
+        sources.found, sources.texts, spec, Likeness(sources, reference).guess, sources.odd
+    )
     if sources.dropped:
         findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
     kinds = {name: JUDGED_AS[kind] for name, kind in spec.columns.items() if kind in JUDGED_AS}

@@ -52,9 +52,11 @@ class Met:
             f"column {quoted(name)} has times finer than microseconds, which are cut"
             for name in sorted(self.cut)
         ]
-        told += [f"{self.blank:,} rows hold no value at all"] if self.blank else []
-        again = "rows repeat" if self.headers != 1 else "row repeats"
-        return told + ([f"{self.headers:,} {again} the header, and count as rows"] if self.headers else [])
+        hold = "rows hold" if self.blank != 1 else "row holds"
+        told += [f"{self.blank:,} {hold} no value at all"] if self.blank else []
+        again = "rows repeat the header, and count as rows"
+        again = again if self.headers != 1 else "row repeats the header, and counts as a row"
+        return told + ([f"{self.headers:,} {again}"] if self.headers else [])
 
 
 def _blank(rows: pa.Table) -> int:

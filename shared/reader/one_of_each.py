@@ -27,7 +27,10 @@ class OneOfEach:
         """These rows of a batch, and their places in the drop."""
         if not self._column or self._column not in batch.schema.names or not batch.num_rows:
             return batch, places
-        encoded = batch.column(self._column).dictionary_encode()
+        column = batch.column(self._column)
+        if pa.types.is_timestamp(column.type):  # Python's times end with the year 9999
+            column = column.cast(pa.int64())
+        encoded = column.dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         found, first = np.unique(codes, return_index=True)
         keys = encoded.dictionary.to_pylist()

@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pyarrow as pa
+
 import drift
 from shared.files.drop_files import DropFile, Reading, ReadSpec
 from shared.files.place import Folder
@@ -15,7 +17,7 @@ from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.drop_plan import Plan, plan
 from shared.reader.part_summary import PartReading, read_part
 from shared.redaction import printable
-from shared.values.column_kinds import infinite
+from shared.values.column_kinds import ARROW, DATETIME, infinite
 from shared.values.texts import Contradicted
 
 _TAG_LENGTH = 250
@@ -53,7 +55,7 @@ def merged(plan: Plan, parts: Sequence[PartReading], output: Folder) -> Reading:
     if others:
         sources.check_unpacked(met.unpacked, sources.names[-1])
     if broken := met.infinite.difference(sources.spec.ignore):
-        raise infinite(min(broken))
+        raise infinite(min(broken)) if others else sources.infinite(min(broken))
     train, holdout, unlabelled = came_to.split.tolist()
     rows = train + holdout + unlabelled
     if not rows + came_to.contract.rejected:
@@ -107,11 +109,22 @@ def _tags(came_to: PartReading, rows: int, profile: drift.Profile) -> dict[str, 
     sds = [f"{printable(name)}={grid.sd():.6g}" for name, grid in judged.items()]
     return {
         "length": str(rows),
-        "start": str(came_to.start or "none"),
-        "end": str(came_to.end or "none"),
+        "start": _moment(came_to.start),
+        "end": _moment(came_to.end),
         "median": _joined(medians),
         "sd": _joined(sds),
     }
+
+
+def _moment(micros: int | None) -> str:
+    """As Python writes it, or for a year that it does not have as Arrow does."""
+    if micros is None:
+        return "none"
+    moment = pa.scalar(micros, pa.int64()).cast(ARROW[DATETIME])
+    try:
+        return str(moment.as_py())
+    except OverflowError:
+        return str(moment.cast(pa.string()).as_py())
 
 
 def _joined(parts: list[str]) -> str:

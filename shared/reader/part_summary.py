@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +37,9 @@ class PartReading:
     split: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
     """Rows of train, holdout and unlabelled."""
     targets: int = 0
-    start: datetime | None = None
-    end: datetime | None = None
+    start: int | None = None
+    """Microseconds since 1970, as all times here: Python's own end with the year 9999."""
+    end: int | None = None
 
     def merge(self, other: PartReading) -> None:
         """Rows that another has read; it is used for nothing else afterwards."""
@@ -54,7 +54,7 @@ class PartReading:
         self.targets += other.targets
         self.span(other.start, other.end)
 
-    def span(self, start: datetime | None, end: datetime | None) -> None:
+    def span(self, start: int | None, end: int | None) -> None:
         """Times between these were seen."""
         self.start = min((m for m in (self.start, start) if m is not None), default=None)
         self.end = max((m for m in (self.end, end) if m is not None), default=None)
@@ -118,5 +118,5 @@ class _Fold:
         came_to.targets += len(target) - target.null_count
         came_to.task.add(target)
         if moment := plan.moment_column:
-            seen: dict[str, datetime | None] = pc.min_max(batch.column(moment)).as_py()
+            seen: dict[str, int | None] = pc.min_max(batch.column(moment).cast(pa.int64())).as_py()
             came_to.span(seen["min"], seen["max"])

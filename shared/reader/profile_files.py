@@ -22,7 +22,7 @@ from shared.reader.batches import Sources, open_sources
 from shared.redaction import printable
 from shared.tables import delta_table, mltable
 from shared.tables.snapshot import LOG
-from shared.values.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
+from shared.values.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING
 from shared.values.number_text import COMMA, POINT
 from shared.values.texts import Contradicted
 
@@ -172,7 +172,7 @@ def profile(
             sources.learn(late)
             continue
         counted = profiler.finish()
-        _check_finite(counted)
+        _check_finite(counted, sources)
         signs = {name: _signs(sources, name) for name, kind in said.items() if kind in SAID_NUMBERS}
         told = tuple(sources.findings())
         return Profiled(counted, told, sources.hints, sources.there, signs, said, nulls, sources.guessed)
@@ -196,11 +196,11 @@ def _signs(sources: Sources, name: str) -> frozenset[str]:
     return frozenset({sign for look in looks for sign in look.signs} | ({""} if bare else set()))
 
 
-def _check_finite(counted: drift.Profile) -> None:
+def _check_finite(counted: drift.Profile, sources: Sources) -> None:
     """As for a drop: infinite numbers are broken exports."""
     for name, column in counted.columns.items():
         if column.grid is not None and column.grid.infinite:
-            raise infinite(name)
+            raise sources.infinite(name)
 
 
 def _known(column: drift.ColumnProfile) -> str:

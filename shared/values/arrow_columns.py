@@ -42,6 +42,22 @@ def canonical(kind: pa.DataType) -> str | None:
     return DATETIME if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else None
 
 
+def extension_name(field: pa.Field) -> str:
+    """What an application calls the type of a column that is stored as another, as `arrow.json`; empty for none.
+
+    Arrow knows of such a type only where a package has registered it; the file says it in any case.
+    """
+    if isinstance(field.type, pa.BaseExtensionType):
+        return str(field.type.extension_name)
+    name: bytes = (field.metadata or {}).get(b"ARROW:extension:name", b"")
+    return name.decode("utf-8", "replace")
+
+
+def stored(kind: pa.DataType) -> pa.DataType:
+    """What values of a type are stored as: text of `arrow.json`; of most types themselves."""
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
 def one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A column in one piece."""
     if not isinstance(column, pa.ChunkedArray):

@@ -37,8 +37,7 @@ def join(one: str, other: str) -> str | None:
     return LONG if LONG in pair and pair <= {LONG, INTEGER, STRING} else None
 
 
-def infinite(name: str) -> InputRejected:
-    """Infinite numbers are broken exports; no model and no statistic can use them."""
-    return rejected(
-        "unparsable-numbers", f"column {quoted(name)} holds a number that is infinite or beyond 1.8e308"
-    )
+def infinite(name: str, file: str = "", row: str = "") -> InputRejected:
+    """Infinite numbers are broken exports; no model and no statistic can use them. `file` and `row` say where it is."""
+    what = f"column {quoted(name)} holds a number that is infinite or beyond 1.8e308"
+    return rejected("unparsable-numbers", f"{file}{what}{row}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -62,11 +63,13 @@ _SOME_MONTH = (
     r"|ene|gen|mag|giu|lug|ott)\pL*\.?"
 )
 LIKE = (
-    r"(?i)^([+-]?(\d{4,5}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ,].*)?"
+    r"(?i)^['\[]?([+-]?(\d{4,5} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,2}"
+    r"|\d{1,2} ?[-/.] ?\d{1,2} ?[-/.] ?(\d{4}|\d{2}))([T ,].*)?"
     r"|(.*[ T])?\d{1,2}:\d{2}(:\d{2}([.,:]\d+)?)?( ?[ap]\.? ?m\.?)?([ z+-].*)?"
     r"|\d{4}[-/]\d{2}|\d{1,2}/\d{4}|\d{4}-?W\d{2}(-?\d)?|\d{4}-\d{3}|\d{4}[- ]?Q[1-4]|Q[1-4][-/ ]?\d{2,4}"
     r"|P(\d.*|T\d.*)[YMWDHS]|/Date\(-?\d+.*"
-    rf"|(\d{{1,2}}\.?[-/ ]*(de )?)?{_SOME_MONTH}[-/ ]*(de )?(\d{{1,2}},? )?\d{{2,4}})$"
+    rf"|(\d{{1,2}}\.?[-/ ]*(de )?)?{_SOME_MONTH}[-/ ]*(de )?(\d{{1,2}},? )?\d{{2,4}}([: T].*)?"
+    r"|\d{1,2}[-/](jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec))'?$"
 )
 """What looks like a date or a time of day, whether it is read as a time or not."""
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -139,6 +142,11 @@ class Numbered:
     def possible(self) -> bool:
         """Whether every word is a date in some order."""
         return self.all and bool(self.firsts) and (self.day_first or self.month_first or self.year_first)
+
+
+def is_date(word: str) -> bool:
+    """Whether one word is written as a date that is read."""
+    return any(re.search(family, word) for family in (*_CLEAR, _NUMBERED))
 
 
 def dates(words: pa.Array) -> pa.Array:

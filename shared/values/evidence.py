@@ -36,6 +36,7 @@ _SEEN_OF_WORDS = {
     "decorated": number_text.DECORATED,
     "unusual": number_text.UNUSUAL,
     "like times": date_text.LIKE,
+    "formula": "^=.",
 }
 _LONG = 16
 _GROWN = r"^[+-]?\d{16,}(\.0*)?$"
@@ -58,7 +59,7 @@ class Look:
     rows: Counter[str] = field(default_factory=Counter)
     """What values could be -> rows that hold such values."""
     odd: dict[str, str] = field(default_factory=dict)
-    """What values could be -> one value that is none of it; of `decorated` and the like one that is."""
+    """What values could be -> one value that is none of it; of `code`, `decorated` and the like one that is."""
     signs: set[str] = field(default_factory=set)
     """What stands around decorated numbers; a few of it."""
     strange: set[str] = field(default_factory=set)
@@ -156,7 +157,7 @@ def _see_values(columns: Sequence[Seen]) -> None:
         look.values += rows
     for what, pattern in _SEEN.items():
         matched = joined.matching(pattern)
-        _see_sign(looks, joined, what, matched, ~matched)
+        _see_sign(looks, joined, what, matched, matched if what == "code" else ~matched)
     if pc.any(pc.match_substring(joined.words, "E+")).as_py():
         shortened = joined.counts(joined.matching(number_text.SHORTENED))
         for look, rows in zip(looks, shortened, strict=True):
@@ -176,7 +177,11 @@ def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
         return
     words, column = joined.words.take(pa.array(places)), joined.column(places)
     fraction = mask(pc.match_substring_regex(words, number_text.LONG_FRACTION))
-    grown = mask(pc.match_substring_regex(words, _GROWN))
+    grouped = mask(pc.match_substring_regex(words, number_text.LONG_GROUPS))
+    if grouped.any():
+        bare = pc.replace_substring_regex(words, r"[^\d+-]", "")
+        words = pc.if_else(pa.array(grouped), bare, words)
+    grown = grouped | mask(pc.match_substring_regex(words, _GROWN))
     for number in np.unique(column[fraction | grown]).tolist():
         own = column == number
         looks[number].rows["long fraction"] += int(joined.rows[places[own & fraction]].sum())
@@ -185,6 +190,8 @@ def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
 
 
 def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
+    if pc.any(pc.match_substring(joined.words, "e", ignore_case=True)).as_py():
+        _see_exponents(looks, joined)
     for place, (look, found) in enumerate(zip(looks, ranges(joined), strict=True)):
         look.clear_dates = look.dates.all = False
         look.odd.setdefault("truth", joined.words[int(joined.starts[place])].as_py())
@@ -193,6 +200,14 @@ def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
             words = joined.of(place)
             odd = words.filter(pc.invert(pc.match_substring_regex(words, CLOCKS)))
             look.odd.update({"no date": odd[0].as_py()} if len(odd) else {})
+
+
+def _see_exponents(looks: Sequence[Look], joined: JoinedWords) -> None:
+    """What may be a code, and what a float makes 0 of."""
+    with_e, small = (joined.matching(pattern) for pattern in (number_text.WITH_E, number_text.VANISHING))
+    small &= mask(pc.equal(pc.cast(number_text.plain(joined.words, POINT), pa.float64()), 0))
+    _see_sign(looks, joined, "with e", with_e, with_e)
+    _see_sign(looks, joined, "vanished", small, small)
 
 
 def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:

@@ -42,6 +42,16 @@ class Form:
     """Other columns, or the same column elsewhere, show its style; by itself it could be another."""
     guessed: bool = False
     """Nothing shows its style, and one was taken, or none."""
+    partial: bool = False
+    """Only first rows were looked at: a later number may be longer than a float keeps apart."""
+
+
+class NoTime(Exception):
+    """A person says that a column holds times, and this value is none."""
+
+    def __init__(self, column: str, value: str) -> None:
+        super().__init__(column)
+        self.column, self.value = column, value
 
 
 TEXT = Form(STRING, native=True)
@@ -61,6 +71,7 @@ def settle(
 
     `before` are the types of the version before, `hints` the styles that other files show. `open` forms remain
     until `final`, when all values have been seen: then what cannot be told is chosen, with a doubt, or refused.
+    `NoTime` where a person says that there are times and there are none.
     """
     forms = {
         name: _alone(name, look, said.get(name, ""), before.get(name, "")) for name, look in looks.items()
@@ -121,7 +132,7 @@ def _alone(name: str, look: Look, said: str, before: str) -> Form:
         return TEXT
     numbers = _numbers(look)
     if numbers is not None:
-        return _told_of_times(look, numbers, before)
+        return _told_of_codes(look, _told_of_times(look, numbers, before))
     if look.rows["truth"] == look.values:
         return Form(BOOLEAN, native=not look.markers)
     return _times(look) or _text(look, before)
@@ -170,6 +181,8 @@ def _lossy(look: Look) -> str:
     """What is told of numbers that are no longer what they were."""
     if look.rows["rounded"]:
         return "holds whole numbers above 2^53, which a 64-bit float rounds"
+    if look.rows["vanished"]:
+        return f"holds numbers that are 0 as a 64-bit float, for example {quoted(look.odd['vanished'])}"
     if look.rows["long fraction"]:
         return "holds more digits than a 64-bit float keeps apart"
     shortened = look.rows["shortened"]
@@ -244,6 +257,13 @@ def _told_of_times(look: Look, form: Form, before: str) -> Form:
     return replace(form, doubt=like_times(what, form.kind)) if what else form
 
 
+def _told_of_codes(look: Look, form: Form) -> Form:
+    if form.doubt or not look.rows["with e"]:
+        return form
+    read = f"holds {quoted(look.odd['with e'])}, read as a number with an exponent"
+    return replace(form, doubt=f"{read}; if it is a code, say `text` (data.columns, --column)")
+
+
 def like_times(what: str, kind: str) -> str:
     """What is told of numbers that look like times."""
     like = _SPELLED.get(what, f"{what} since 1970")
@@ -280,9 +300,16 @@ def _text(look: Look, before: str) -> Form:
             look.odd.get("unusual", ""),
             "write numbers as in -1234.56",
         ),
+        (
+            look.rows["truth"],
+            "true and false, and something that is neither,",
+            look.odd.get("truth", ""),
+            "write true and false alone",
+        ),
         (numbers, "numbers", look.odd.get(POINT, ""), number),
         (look.rows["dates"], "dates, and something that is none,", look.odd.get("no date", ""), time),
         (look.rows["like times"], "what looks like dates or times", look.odd.get("like times", ""), time),
+        (look.rows["formula"], "formulas of Excel", look.odd.get("formula", ""), "write what they come to"),
     ]
     for rows, what, example, remedy in shares:
         mostly = rows >= _WORTH_TELLING * look.values
@@ -324,12 +351,12 @@ def _stated_time(name: str, look: Look, said: str) -> Form:
         return EMPTY if not look.markers else Form(NOTHING, open=True)
     if look.clear_dates:
         return _clear_times(look)
-    if look.dates.possible and said != "time":
-        return Form(DATETIME, said)
+    if said != "time" and look.rows["dates"] == look.values:
+        return Form(DATETIME, said)  # one that is none in this order is told where it is read
     if look.dates.possible and (found := _times(look)) is not None:
         return found
     if style := look.whole.style({DAY_FIRST: DAYS_FIRST, MONTH_FIRST: MONTHS_FIRST}.get(said, "")):
         like = _SPELLED.get(style, f"{style} since 1970")
         return Form(DATETIME, style, doubt=f"holds numbers, read as {like}")
     odd = look.odd.get("no date") or look.odd.get("truth", "")
-    raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is not a time")
+    raise NoTime(name, odd)

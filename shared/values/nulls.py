@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +39,8 @@ AMONG_VALUES = (
 of text they are words."""
 
 _WORDS = tuple(word.lower() for word in AMONG_VALUES)
-_NO_DATE = r"^0000-00-00([ T][0:.]+)?$"
-"""How MySQL writes it."""
+_NO_DATE = r"^(0000[-/.]00[-/.]00|00[-/.]00[-/.]00(00)?)([ T][0:.]+(Z|[+-]00:?00)?)?$"
+"""How MySQL and SAP write it."""
 _SIGNS = r"^[^\pL\pN]+$"
 """Dashes, points, question marks, ##### (what Excel shows of what does not fit)."""
 _ERRORS = r"^#[\pL\d/¡¿_ ]*\pL[\pL\d/¡¿_ ]*[!?]?$"
@@ -84,15 +83,32 @@ def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array
             [word == "true" for text in said if (word := text.lower()) in ("true", "false")], pa.bool_()
         )
     elif pa.types.is_integer(column.type):
-        whole = [int(number) for number in numbers if -(2**63) <= number < 2**63 and number == int(number)]
-        meant = pa.array(whole, pa.int64())
+        bits = column.type.bit_width
+        least = -(2 ** (bits - 1)) if pa.types.is_signed_integer(column.type) else 0
+        held = (int(number) for number in numbers if least <= number < least + 2**bits)
+        meant = pa.array([whole for whole in held if whole in numbers], column.type)
+    elif pa.types.is_decimal(column.type):
+        meant = pa.array([number for number in numbers if _fits(number, column.type)], column.type)
     elif pa.types.is_floating(column.type):
-        both = ((float(number), float(np.float32(number))) for number in numbers)  # 32 bits hold the latter
-        meant = pa.array([*chain.from_iterable(both)], pa.float64())
+        halves = pa.types.is_float16(column.type)
+        column = column.cast(pa.float32()) if halves else column
+        kinds = (float, np.float16) if halves else (float, np.float32)  # what the fewer bits make of a number
+        with np.errstate(over="ignore"):
+            both = [float(kind(float(number))) for number in numbers for kind in kinds]
+        meant = pa.array(both, pa.float64())
     else:
         return column
     gone = pc.is_in(column, value_set=meant.cast(column.type, safe=False))
     return pc.if_else(gone, pa.scalar(None, column.type), column)
+
+
+def _fits(number: Decimal, kind: pa.DataType) -> bool:
+    """Whether decimals of this type can be so."""
+    try:
+        pa.scalar(number, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _number(text: str) -> Decimal | None:

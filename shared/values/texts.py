@@ -49,7 +49,8 @@ def converted(coded: pa.DictionaryArray, name: str, form: Form) -> pa.Array:
     """The values of trimmed words; `Contradicted` when a word that some row holds is none of the form."""
     words = coded.dictionary
     if form.kind == LONG:
-        _check(words, pc.match_substring_regex(words, number_text.ARROW_WHOLE), name)
+        whole = (pc.match_substring_regex(words, pattern) for pattern in number_text.WHOLE.values())
+        _check(words, pc.or_(*whole), name)
         return coded
     words = pc.if_else(markers(words), pa.scalar(None, pa.string()), words)
     return pc.take(_VALUES[form.kind](words, name, form), coded.indices)

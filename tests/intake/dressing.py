@@ -39,7 +39,8 @@ class Read:
             self.findings = " | ".join(sources.findings())
             if "known_columns" in spec:
                 return
-            compared = profile_files.profile(path, columns=spec.get("columns"), ignore=spec.get("ignore", ()))
+            said = {key: spec[key] for key in ("columns", "ignore", "nulls") if key in spec}
+            compared = profile_files.profile(path, **said)
             assert list(compared.profile.columns) == [
                 n for n in self.kinds if n not in spec.get("ignore", ())
             ]

@@ -216,9 +216,8 @@ def _named(path: Path) -> Iterator[None]:
         raise ConfigurationError(f"{path}: {error}") from error
     except (DriftloopError, OSError, MemoryError):
         raise
-    except (
-        Exception
-    ) as error:  # bytes fail in ways that no list foresees: nothing was compared, which is no drift
+    # Bytes fail in ways that no list foresees: nothing was compared, which is no drift.
+    except Exception as error:
         raise rejected("unreadable", f"{path} cannot be read ({type(error).__name__})") from error
 
 

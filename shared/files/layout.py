@@ -210,9 +210,8 @@ class _Head:
             counts = [*map(len, runs)]
             if runs[0] and len({*counts[1:]}) == 1 and counts[1] - counts[0] in (0, 1):  # R names its rows
                 longest = max(itertools.chain.from_iterable(runs), key=len)
-                return (
-                    longest if counts[0] == counts[1] else 2 * longest
-                )  # as more than one, sep= does not help
+                # Where the header has one fewer, `sep=` does not help; nor does it with a run of several.
+                return longest if counts[0] == counts[1] else 2 * longest
         return ""
 
     def _header(self, rows: list[list[str]]) -> int:

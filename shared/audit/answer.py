@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.audit import origin
 from shared.audit.differences import compare
-from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of, whole_number
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
@@ -102,7 +102,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     current = unit_of_work.read(ports, name)
     found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = Record(found.values)
+    proven = protected(current, found)
     service = proven.serving(moment)
     served = served_chain(current, proven, service.release, service) if service else None
     compared = compare(current, proven)
@@ -117,6 +117,11 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
         ),
         compared.not_compared,
     )
+
+
+def protected(current: Unit, found: Read[LedgerEntry]) -> Record:
+    """What the chain proves, of the entries that were read: nothing rests on one that it does not protect."""
+    return Record(hash_chain.proven(found.values, (current.state.ledger_seq, current.state.ledger_head)))
 
 
 def check(current: Unit, found: Read[LedgerEntry], after: int, through: int) -> list[Reason]:
@@ -179,7 +184,7 @@ def _chain(
         until=service.until if service else None,
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
-        back_to=int(back_to) if back_to else None,
+        back_to=whole_number(back_to) or None,
         unknown=reason(Code.TRAINING_UNKNOWN) if elsewhere else None,
         environment=published.environment if published else "",
     )
@@ -203,7 +208,7 @@ def _data(proven: Record, number: int) -> Data | None:
     return Data(
         number,
         text_of(created, "source"),
-        int(text_of(created, "rows") or 0),
+        whole_number(text_of(created, "rows")),
         text_of(created, "content"),
         version.last("asset"),
     )

@@ -185,6 +185,8 @@ def _entry(before: Release, after: Release, actor: str, cause: str, definition: 
     for name in ("job", "model", "deployment", "window"):
         if value := getattr(after, name):
             detail[name] = value
+    if after.profile != before.profile:
+        detail["profile"] = after.profile
     if after.traffic != before.traffic:
         detail["traffic"] = machine.in_words(after.traffic)
         if definition.canary.instances is not None and (given := after.traffic.get(after.deployment)):

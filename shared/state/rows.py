@@ -148,6 +148,11 @@ def decode(kind: type[T], row: Row) -> T:
     return value
 
 
+def misplaced(row: Row, found: str) -> Unreadable:
+    """A row that is somebody else's: what is done by it would be done under names that are not this loop's."""
+    return Unreadable(f"row {row.key} is that of {found}")
+
+
 @dataclass(frozen=True)
 class Unread:
     """A row that cannot be read, and why."""

@@ -360,7 +360,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "an end cancels jobs whose receipt is missing",
-        lambda: set_to(effects, "_cancel", always(None)),
+        lambda: set_to(effects, "_uncancelled", always(None)),
         faults.test_f17_an_abort_cancels_the_job_whose_receipt_was_never_written,
     ),
     Sabotage(

@@ -34,14 +34,17 @@ class Comparison:
     not_compared: tuple[Reason, ...]
 
 
-def compare(current: Unit, record: Record, releases: Collection[int] | None = None) -> Comparison:
-    """Everything that `record` has in full; documents and models of `releases` only, of all for None.
+def compare(
+    current: Unit, record: Record, releases: Collection[int] | None = None, *, loop_row: bool = True
+) -> Comparison:
+    """Everything that `record` has in full; documents and models of `releases` only, of all for None. Without
+    `loop_row`, `current` is itself made of the record.
 
     `current` was read before the record's entries were, and the loop may go on meanwhile: what changed since is left
     to the next audit.
     """
     wanted = record.releases if releases is None else {n: record.releases[n] for n in releases}
-    found: list[Reason] = list(_loop_row(current, record)) if record.whole else []
+    found: list[Reason] = list(_loop_row(current, record)) if record.whole and loop_row else []
     find = _finding(current, every=releases is None)
     for one in wanted.values():
         if one.begun:

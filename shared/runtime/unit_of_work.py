@@ -148,7 +148,10 @@ class Unit:
                 f"{self.loop} has no data version {number}; `driftloop status` lists them",
                 code=Code.NOT_FOUND,
             )
-        return rows.decode(DataVersion, row), row
+        version = rows.decode(DataVersion, row)
+        if version.number != number:
+            raise rows.misplaced(row, f"version {version.number}")
+        return version, row
 
     def newest_columns(self) -> Mapping[str, str]:
         """Columns of the newest version, with their types; empty before the first."""

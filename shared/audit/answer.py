@@ -100,7 +100,7 @@ class Audit:
 
 
 def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
-    """What was live at `at` (now when None), from the whole ledger; also where the loop's own row is damaged or gone."""
+    """What was live at `at` (now when None), by the whole ledger; also where the loop's own row is damaged or gone."""
     current, spoiled = _loop(ports, name)
     found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()

@@ -102,7 +102,7 @@ def needs_attention(
     """What a person must do; None when no person is needed."""
     if state.unserved and state.champion is not None:
         return state.unserved
-    if state.paused:
+    if state.paused and not (release is not None and release.stuck):  # the way back goes on in a paused loop
         return state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck

@@ -21,7 +21,7 @@ from shared.inbox.landings import covering
 from shared.loopfile.definition import Breaker
 from shared.release import adoption, frozen, restore
 from shared.retraining import due
-from shared.runtime import overview_row, unit_of_work
+from shared.runtime import overview_row, strangers, unit_of_work
 from shared.state import queries
 from tests.core.world import NOW, begun, definition
 from tests.engine.test_faults import canaried
@@ -222,3 +222,54 @@ def test_a_folder_that_was_renamed_to_above_the_landing_place_is_the_loops() -> 
     }
     world.send(json.dumps(event))
     assert [one.body["name"] for one in queries.inbox(world.ports, "birds")] == ["birds/2007.csv"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"), [(("margin: 0.1", "margin: 0.2"), True), (("species", "sex"), False)]
+)
+def test_what_kind_of_target_it_is_is_known_until_it_is_another(change: tuple[str, str], kept: bool) -> None:
+    world = once()
+    before = world.state.task
+    assert before
+    world.publish(LOOP.replace(*change))
+    assert world.state.task == (before if kept else "")
+
+
+def test_a_trouble_of_the_sweep_is_written_once() -> None:
+    """Each sweep would else write every loop's row, and every worker on it would lose its race."""
+    life = canaried()
+    life.broken = lambda call: PERMANENT["refused"](call.name) if call.name == "blobs.list" else None
+    life.round(sweep=True)
+    assert life.state.unswept is not None
+    written: list[object] = []
+    life.act("pause")
+    life.round()
+    commit = life.real.store.commit
+    life.real.store.commit = lambda *given: written.append(given) or commit(*given)  # type: ignore[method-assign,func-returns-value]
+    life.round(tick=False, sweep=True)
+    assert [keys for _, changes in written if (keys := {change.key for change in changes}) == {"loop"}] == []
+
+
+def test_a_bake_that_a_person_resumes_keeps_since_when_its_model_serves() -> None:
+    world = once()
+    world.ticks(2, 120)
+    world.publish(LOOP.replace("bake_minutes: 1", "bake_minutes: 60"))
+    world.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
+    for _ in range(60):
+        world.ticks_with_traffic(1)
+        if world.release(2).phase is Phase.BAKING:
+            break
+    champion = world.state.champion
+    world.ports.serving.endpoints["birds"].traffic = {"r1-a1": 50, "r2-a1": 50}
+    world.ticks(20)
+    assert world.release(2).adopted
+    world.act("resume")
+    assert world.release(2).phase is Phase.BAKING and not world.release(2).adopted
+    assert world.state.champion == champion
+
+
+def test_a_deployment_that_is_named_like_one_of_a_release_to_come_is_a_strangers() -> None:
+    begun_two = state(next_release=3)
+    assert strangers._ours("r2-a1", begun_two)
+    assert not strangers._ours("r3-a1", begun_two)
+    assert not strangers._ours("blue", begun_two)

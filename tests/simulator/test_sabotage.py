@@ -578,7 +578,10 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a claim ends with its time",
-        lambda: set_to(worker, "CLAIM", timedelta(days=365)),
+        lambda: several(
+            set_to(worker, "CLAIM", timedelta(days=365)),
+            mock.patch("shared.memory.store.LONGEST_CLAIM", timedelta(days=365)),
+        ),
         crashes_after_submission,
     ),
     Sabotage(

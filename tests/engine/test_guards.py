@@ -24,7 +24,8 @@ from shared.retraining import due
 from shared.runtime import overview_row, strangers, unit_of_work
 from shared.state import queries
 from tests.core.world import NOW, begun, definition
-from tests.engine.test_faults import canaried
+from tests.engine.test_faults import birds, canaried, served
+from tests.engine.test_isolation import attention
 from tests.engine.world import LOOP, World, csv, lived, season
 from tests.faults import PERMANENT
 from tests.simulator.reader import reading_in_process
@@ -73,6 +74,20 @@ def test_a_way_back_that_is_stuck_is_shown_although_the_loop_is_paused() -> None
     assert needs(state(paused=PAUSED)) is Code.PAUSED_BY_PERSON
     assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK) is Code.PAUSED_BY_PERSON
     assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, stuck=True) is Code.STUCK
+
+
+def test_a_drop_that_cannot_be_read_is_shown_although_the_loop_is_paused() -> None:
+    """Drops become versions in a paused loop too: whoever paused it would not look for what keeps them."""
+    life = served()
+    life.act("pause")
+    life.broken = lambda call: PERMANENT["refused"](call.name) if call.name == "blobs.download_all" else None
+    life.drop("2.csv", birds(2, 1.0))
+    life.round()
+    assert "paused by bob" in attention(life) and "blobs.download_all was refused" in attention(life)
+    life.broken = lambda call: None
+    for _ in range(12):
+        life.round()
+    assert "refused" not in attention(life)
 
 
 def test_a_look_that_sees_nothing_new_ends_a_suspicion_in_a_paused_loop_too() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from heapq import nsmallest
 
 from shared import accounts
@@ -34,6 +35,10 @@ LEDGER_TAG = "driftloop.ledger"
 
 TRAFFIC_TAG = "driftloop.traffic"
 """The tag of an endpoint that names the weights which Driftloop set last. Other weights are somebody else's."""
+
+LONGEST_CLAIM = timedelta(minutes=5)
+"""A claim of which more is left was made by a clock that is wrong, or before ours was set back: nobody waits for its
+end. Two workers on a loop only do some work twice."""
 
 DEAD_LETTERS = "dead-letter"
 """The container into which Event Grid writes what it cannot deliver."""

@@ -111,7 +111,8 @@ class Store(Protocol):
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         """Ask to be the only worker on this loop until `until`; a token, or None when another holds it. Whatever run
-        was asked for begins with it, and is asked for no more.
+        was asked for begins with it, and is asked for no more. A claim that ends in more than five minutes counts as
+        none: its worker's clock was wrong, or ours was set back since.
 
         Only against wasted work: correctness rests on `commit`.
         """

@@ -8,16 +8,18 @@ from datetime import datetime
 
 from shared.audit import origin
 from shared.audit.differences import compare
-from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of, whole_number
 from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.loopfile.published import Published
-from shared.ports import Ports
+from shared.ports import Ports, Row
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, ledger_pages
-from shared.state.rows import Read
+from shared.state.rows import LOOP, Read, Unreadable, every
+from shared.state.rows import read as read_rows
 from shared.words import say
 
 
@@ -98,25 +100,52 @@ class Audit:
 
 
 def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
-    """What was live at `at` (now when None), from the whole ledger."""
-    current = unit_of_work.read(ports, name)
+    """What was live at `at` (now when None), by the whole ledger; also where the loop's own row is damaged or gone."""
+    current, spoiled = _loop(ports, name)
     found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = Record(found.values)
+    proven = protected(current, found)
     service = proven.serving(moment)
     served = served_chain(current, proven, service.release, service) if service else None
-    compared = compare(current, proven)
+    compared = compare(current, proven, loop_row=spoiled is None)
     return Audit(
         moment,
         served,
         len(found.values),
         (
+            *([spoiled] if spoiled is not None else []),
             *check(current, found, 0, current.state.ledger_seq),
             *compared.differences,
             *origin.problems(current, proven),
         ),
         compared.not_compared,
     )
+
+
+def _loop(ports: Ports, name: str) -> tuple[Unit, Reason | None]:
+    """The loop as its row has it. Where nobody can read that, it is what the ledger says of it, and the finding."""
+    try:
+        return unit_of_work.read(ports, name), None
+    except Unreadable as error:
+        lost: ConfigurationError | Unreadable = error
+        spoiled = reason(Code.AUDIT_UNREADABLE, of="loop", error=str(error))
+    except ConfigurationError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        lost, spoiled = error, reason(Code.AUDIT_MISSING, of="loop", place="the loop's row")
+    found = read_rows(LedgerEntry, every(ports.store, name, "ledger-"))
+    if not found.values:
+        raise lost
+    last, proven = found.values[-1], Record(hash_chain.proven(found.values, None))
+    seq = max(last.seq, *(one.number for one in found.unread), 0)
+    told = (name, proven.definition, proven.published_by, last.at)
+    state = LoopState(*told, ledger_seq=seq, ledger_head=last.hash)
+    return Unit(ports, Row(LOOP, "", ""), state), spoiled
+
+
+def protected(current: Unit, found: Read[LedgerEntry]) -> Record:
+    """What the chain proves, of the entries that were read: nothing rests on one that it does not protect."""
+    return Record(hash_chain.proven(found.values, (current.state.ledger_seq, current.state.ledger_head)))
 
 
 def check(current: Unit, found: Read[LedgerEntry], after: int, through: int) -> list[Reason]:
@@ -179,7 +208,7 @@ def _chain(
         until=service.until if service else None,
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
-        back_to=int(back_to) if back_to else None,
+        back_to=whole_number(back_to) or None,
         unknown=reason(Code.TRAINING_UNKNOWN) if elsewhere else None,
         environment=published.environment if published else "",
     )
@@ -203,7 +232,7 @@ def _data(proven: Record, number: int) -> Data | None:
     return Data(
         number,
         text_of(created, "source"),
-        int(text_of(created, "rows") or 0),
+        whole_number(text_of(created, "rows")),
         text_of(created, "content"),
         version.last("asset"),
     )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.assets import same_asset
-from shared.audit.record import STARTED, Record, ReleaseRecord, VersionRecord
+from shared.audit.record import STARTED, Record, ReleaseRecord, VersionRecord, whole_number
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import JudgementKind, Phase, Release
 from shared.domain.version import DataVersion
@@ -34,18 +34,21 @@ class Comparison:
     not_compared: tuple[Reason, ...]
 
 
-def compare(current: Unit, record: Record, releases: Collection[int] | None = None) -> Comparison:
-    """Everything that `record` has in full; documents and models of `releases` only, of all for None.
+def compare(
+    current: Unit, record: Record, releases: Collection[int] | None = None, *, loop_row: bool = True
+) -> Comparison:
+    """Everything that `record` has in full; documents and models of `releases` only, of all for None. Without
+    `loop_row`, `current` is itself made of the record.
 
     `current` was read before the record's entries were, and the loop may go on meanwhile: what changed since is left
     to the next audit.
     """
     wanted = record.releases if releases is None else {n: record.releases[n] for n in releases}
-    found: list[Reason] = list(_loop_row(current, record)) if record.whole else []
+    found: list[Reason] = list(_loop_row(current, record)) if record.whole and loop_row else []
     find = _finding(current, every=releases is None)
     for one in wanted.values():
         if one.begun:
-            found += _release_row(find, record, one)
+            found += _release_row(find, current.loop, record, one)
     for number in (
         record.versions if releases is None else {v for one in wanted.values() for v in one.versions}
     ):
@@ -66,7 +69,7 @@ def compare(current: Unit, record: Record, releases: Collection[int] | None = No
 def compare_kept(current: Unit, record: Record, number: int, but: Collection[str] = ()) -> list[Reason]:
     """One release's row and documents, for where nothing else is at hand; documents in `but` are not looked at."""
     one = record.releases[number]
-    row = _release_row(_finding(current, every=False), record, one)
+    row = _release_row(_finding(current, every=False), current.loop, record, one)
     return [*row, *_documents(current, record, {number: one}, every=False, but=but)]
 
 
@@ -120,6 +123,8 @@ def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
         yield from _differs(*of, "champion's deployment", serves.last("deployment"), champion.deployment)
         yield from _differs(*of, "champion's model", serves.last("model"), champion.model)
         yield from _differs(*of, "champion's versions", serves.versions, champion.versions)
+        if profile := serves.last("profile"):  # older entries do not have it
+            yield from _differs(*of, "champion's profile", profile, champion.profile)
     yield from _differs(*of, "open release", opened.number if opened else None, state.open_release)
     yield from _differs(*of, "next release", max(record.releases, default=0) + 1, state.next_release)
     yield from _differs(*of, "next version", max(record.versions, default=0) + 1, state.next_version)
@@ -134,7 +139,7 @@ def _decoded(found: Row | None, kind: type[T], of: str, place: str) -> T | Reaso
         return reason(Code.AUDIT_UNREADABLE, of=of, error=str(error))
 
 
-def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[Reason]:
+def _release_row(find: Find, loop: str, record: Record, proven: ReleaseRecord) -> Iterator[Reason]:
     of, place = f"release {proven.number}", f"the row of release {proven.number}"
     row = _decoded(find(rows.release_key(proven.number)), Release, of, place)
     if isinstance(row, Reason):
@@ -142,6 +147,7 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         return
     yield from _differs(of, place, "phase", proven.phase.value, row.phase.value)
     yield from _differs(of, place, "definition", record.definition_of(proven), row.definition)
+    yield from _differs(of, place, "loop", loop, row.loop)
     yield from _differs(of, place, "number", proven.number, row.number)
     yield from _differs(of, place, "versions", proven.versions, row.versions)
     yield from _champion_before(record, proven, row, place)
@@ -153,6 +159,7 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         ("attempt", str(row.attempt)),
         ("job", row.job),
         ("window", row.window),
+        ("profile", row.profile),
         ("served_with", row.served_with),
         ("promoted", row.promoted),
         ("explanation", row.explanation),
@@ -193,6 +200,8 @@ def _champion_before(record: Record, proven: ReleaseRecord, row: Release, place:
         yield from _differs(of, place, "deployment before", served.last("deployment"), found.deployment)
         yield from _differs(of, place, "model before", served.last("model"), found.model)
         yield from _differs(of, place, "versions before", served.versions, found.versions)
+        if profile := served.last("profile"):
+            yield from _differs(of, place, "profile before", profile, found.profile)
 
 
 def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
@@ -248,6 +257,7 @@ def _documents(
         )
     }
     if every:
+        named |= {(one.last("profile"), f"release {n}") for n, one in wanted.items()}
         named |= {
             (digest, f"version {n}")
             for n, one in record.versions.items()
@@ -284,7 +294,7 @@ def _models(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) 
 def _head(record: Record, of: str, place: str, tag: str) -> Iterator[Reason]:
     """The tag has the ledger's head of then: whoever writes the whole chain anew does not have the model's tags."""
     seq, _, digest = tag.partition(":")
-    proven = record.hashes.get(int(seq)) if seq.isdecimal() else None
+    proven = record.hashes.get(whole_number(seq))
     if proven is not None:
         yield from _differs(of, place, f"hash of ledger entry {seq}", proven, digest)
 

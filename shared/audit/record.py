@@ -17,6 +17,9 @@ from shared.release.machine import PHASES, in_words
 PROMOTED = "release.promoted"
 STARTED = "release.started"
 PUBLISHED = "loop.published"
+LONGEST_NUMBER = 18
+"""Digits of the longest that any of ours has."""
+
 _TAKEN_BACK_FROM = frozenset(phase.value for phase, traits in PHASES.items() if traits.promoted)
 _MOVES_TRAFFIC = frozenset(phase for phase, traits in PHASES.items() if obs.TrafficIs in traits.sees)
 _PHASES = frozenset(phase.value for phase in Phase)
@@ -58,7 +61,8 @@ class ReleaseRecord(Entries):
     @property
     def versions(self) -> tuple[int, ...]:
         start = self.first(STARTED)
-        return tuple(int(text) for text in text_of(start, "versions").split(", ") if text) if start else ()
+        named = text_of(start, "versions").split(", ") if start else ()
+        return tuple(number for text in named if (number := whole_number(text)))
 
     @property
     def end(self) -> Reason | None:
@@ -191,8 +195,8 @@ class Record:
         found: dict[int, list[LedgerEntry]] = {}
         for entry in self.entries:
             named, _, number = entry.subject.partition(" ")
-            if named == kind and number.isdecimal() and (not states or entry.after in states):
-                found.setdefault(int(number), []).append(entry)
+            if named == kind and whole_number(number) and (not states or entry.after in states):
+                found.setdefault(whole_number(number), []).append(entry)
         return ((number, tuple(entries)) for number, entries in found.items())
 
 
@@ -288,8 +292,12 @@ def text_of(entry: LedgerEntry, name: str) -> str:
 
 def _number(entry: LedgerEntry) -> int:
     """Of the release; 0 in an entry that somebody made name none."""
-    number = entry.subject.partition(" ")[2]
-    return int(number) if number.isdecimal() else 0
+    return whole_number(entry.subject.partition(" ")[2])
+
+
+def whole_number(text: str) -> int:
+    """Of a version, a release, an entry, or of rows; 0 in a text that somebody made something else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else 0
 
 
 def _is_taken_back(entry: LedgerEntry) -> bool:

@@ -25,7 +25,7 @@ from shared.azure.failures import asking, code_of, must_be_absent
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, reason
 from shared.errors import Conflict
-from shared.port_rules import check_loop, check_overview
+from shared.port_rules import LONGEST_CLAIM, check_loop, check_overview
 from shared.ports import Row
 from shared.redaction import reason_of
 from shared.state import rows
@@ -98,7 +98,7 @@ class OverviewRows:
         def claimed(line: Line) -> Line | None:
             nonlocal woken
             woken = line.get("woken", "")
-            held = line.get("claimed_until", _NEVER) > _text(now)
+            held = _text(now) < line.get("claimed_until", _NEVER) <= _text(now + LONGEST_CLAIM)
             if held and line.get("claimed_by") != holder:
                 return None
             return {"claimed_by": holder, "claimed_until": _text(until), "run_asked": ""}

@@ -270,7 +270,7 @@ def _begin(current: Unit, record: InboxRecord, row: Row, outcome: Outcome | Reas
 def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
     """A quarantined drop is work again: for when the loop file, not the file, was what had to be fixed."""
     key = record.body.get("drop", "")
-    found = current.ports.store.read(current.loop, rows.inbox_key(key)) if key else None
+    found = current.ports.store.read(current.loop, rows.inbox_key(key)) if rows.is_key(key) else None
     drop = rows.decode(InboxRecord, found) if found is not None else None
     if found is None or drop is None or drop.state is not InboxState.QUARANTINED:
         _refuse(current, record, row, reason(Code.NO_QUARANTINED_DROP, drop=key[:64]))

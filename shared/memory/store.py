@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.domain.loop import Overview
 from shared.errors import Conflict
-from shared.port_rules import check_changes, check_key, check_loop, check_overview
+from shared.port_rules import LONGEST_CLAIM, check_changes, check_key, check_loop, check_overview
 from shared.ports import Change, Delete, Insert, Replace, Row
 from shared.state import rows as stored
 
@@ -120,7 +120,7 @@ class MemoryStore:
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         with self._lock:
             line = self._line(loop)
-            held = line.claimed_until is not None and line.claimed_until > now
+            held = line.claimed_until is not None and now < line.claimed_until <= now + LONGEST_CLAIM
             if held and line.claimed_by != holder:
                 return None
             begun = replace(line.overview, run_asked="")

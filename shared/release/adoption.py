@@ -51,6 +51,7 @@ def _adopted(ports: Ports, published: Published, deployment: str, model: str, pr
         detail={
             "reason": release.reason,
             "model": model,
+            "profile": profile,
             "deployment": deployment,
             "traffic": f"{deployment} 100 %",
         },

@@ -23,6 +23,10 @@ from shared.release import machine
 from shared.release import observations as obs
 from shared.runtime.unit_of_work import Unit
 
+CANCEL_LIMIT = timedelta(hours=1)
+"""A release ends after this though a job of it cannot be cancelled: `train.timeout` is no limit for such a job, but the
+next release needs nothing of it. For another hour the sweep tries, and shows why it cannot."""
+
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
@@ -440,10 +444,19 @@ def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, obs
 
 
 def _remove(unit: Unit, release: Release, published: Published, name: str) -> obs.Observation:
-    if release.phase is Phase.CLEANING and release.window:
-        _cancel(unit, release, published)
-    if not name:
-        return obs.GoneSeen(True)
+    """What a job is refused keeps no deployment, which costs money, from being deleted."""
+    jobs = release.phase is Phase.CLEANING and bool(release.window)
+    running = _uncancelled(unit, release, published) if jobs else None
+    seen = _removed(unit, release, published, name) if name else obs.GoneSeen(True)
+    late = unit.ports.clock.now() - release.phase_since_at > CANCEL_LIMIT
+    if running is not None and not late:
+        raise running
+    return seen
+
+
+def _removed(
+    unit: Unit, release: Release, published: Published, name: str
+) -> obs.GoneSeen | obs.TrafficTaken:
     serving, endpoint = _server(unit, published), published.definition.serve.endpoint
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
@@ -458,24 +471,28 @@ def _remove(unit: Unit, release: Release, published: Published, name: str) -> ob
     return obs.GoneSeen(False)
 
 
-def _cancel(unit: Unit, release: Release, published: Published) -> None:
-    """Whatever this release may have submitted: also where the receipt was never written."""
-    names = [release.job_name]
+def _uncancelled(unit: Unit, release: Release, published: Published) -> Exception | None:
+    """Cancel whatever this release may have submitted, also where the receipt was never written; why one of the jobs
+    may still run, and None where none does."""
+    names, refused = [release.job_name], None
     if release.judgements:
         names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
     for name in names:
-        unit.ports.training.cancel(name)
+        try:
+            unit.ports.training.cancel(name)
+        except Exception as error:  # noqa: BLE001  # raised once everything else is seen to
+            refused = error
+    return refused
 
 
 def clear_up(unit: Unit, release: Release, published: Published) -> None:
     """What a worker that slept past its claim may have begun after the end of a release that did not go live."""
     serving, endpoint = _server(unit, published), published.definition.serve.endpoint
     name = release.deployment
-    if release.window:
-        _cancel(unit, release, published)
-    if not name or _endpoint_gone(unit, published):
-        return
-    if not serving.traffic(endpoint).get(name):
+    running = _uncancelled(unit, release, published) if release.window else None
+    if name and not _endpoint_gone(unit, published) and not serving.traffic(endpoint).get(name):
         serving.ensure_no_deployment(endpoint, name)
         if release.champion and published.definition.serve.autoscale:
             serving.free_scale(endpoint, release.champion.deployment)
+    if running is not None:
+        raise running

@@ -145,6 +145,7 @@ def begun(state: LoopState, release: Release, estimate: Reason | None = None) ->
     first = release.triggers[0]
     brought = {
         "model": release.model,
+        "profile": release.profile,
         "back_to": str(release.back_to or ""),
         "served_with": release.served_with,
         "promoted": release.promoted,

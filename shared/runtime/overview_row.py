@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
 
+NO_FAILURES = frozenset({Code.EVENT_SET_ASIDE, Code.PAUSED_BY_PERSON, Code.TRAFFIC_CHANGED})
+"""What stands beside what failed in a loop's last run."""
+
 NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED})
 
 
@@ -102,8 +105,8 @@ def needs_attention(
     """What a person must do; None when no person is needed."""
     if state.unserved and state.champion is not None:
         return state.unserved
-    if state.paused:
-        return state.paused
+    if state.paused and not (release is not None and release.stuck):  # the way back goes on in a paused loop
+        return reason(Code.LOOP_WAITS, state.paused, *problems) if problems else state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck
     if release is None and (worse := _worse_by_its_labels(state)):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.domain.loop import LoopState, Overview
+from shared.domain.loop import Overview
 from shared.domain.reason import Reason, bounded
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
@@ -141,8 +141,9 @@ class Swept:
     def loop(self) -> Unit | None:
         """None while it is being published for the first time, and only its overview is there."""
         if self._read is None or self._read.spent:
-            row = self.ports.store.read(self.overview.loop, rows.LOOP)
-            self._read = None if row is None else Unit(self.ports, row, rows.decode(LoopState, row))
+            loop = self.overview.loop
+            row = self.ports.store.read(loop, rows.LOOP)
+            self._read = None if row is None else unit_of_work.of_row(self.ports, loop, row)
         return self._read
 
 

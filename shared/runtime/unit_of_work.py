@@ -129,7 +129,10 @@ class Unit:
             raise ConfigurationError(
                 f"{self.loop} has no release {number}; `driftloop status` lists them", code=Code.NOT_FOUND
             )
-        return rows.decode(Release, row), row
+        release = rows.decode(Release, row)
+        if (release.loop, release.number) != (self.loop, number):
+            raise rows.misplaced(row, f"release {release.number} of loop {release.loop}")
+        return release, row
 
     def open_release(self) -> Release | None:
         """The open release; None also where another worker has ended it since the loop's row was read."""
@@ -145,7 +148,10 @@ class Unit:
                 f"{self.loop} has no data version {number}; `driftloop status` lists them",
                 code=Code.NOT_FOUND,
             )
-        return rows.decode(DataVersion, row), row
+        version = rows.decode(DataVersion, row)
+        if version.number != number:
+            raise rows.misplaced(row, f"version {version.number}")
+        return version, row
 
     def newest_columns(self) -> Mapping[str, str]:
         """Columns of the newest version, with their types; empty before the first."""
@@ -186,7 +192,15 @@ def read(ports: Ports, loop: str) -> Unit:
             f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`",
             code=Code.NOT_FOUND,
         )
-    return Unit(ports, row, rows.decode(LoopState, row))
+    return of_row(ports, loop, row)
+
+
+def of_row(ports: Ports, loop: str, row: Row) -> Unit:
+    """The loop as this row has it."""
+    state = rows.decode(LoopState, row)
+    if state.loop != loop:
+        raise rows.misplaced(row, f"loop {state.loop}")
+    return Unit(ports, row, state)
 
 
 def until_won(decide: Callable[[], Decided]) -> Decided:

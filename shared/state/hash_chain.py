@@ -102,6 +102,15 @@ def problems(
     return found
 
 
+def proven(entries: Sequence[LedgerEntry], head: tuple[int, str] | None) -> tuple[LedgerEntry, ...]:
+    """Those that the chain protects: each has its own hash, by which the next one, or `head`, names it. One that was
+    edited, or written anew, says nothing that may be believed; it is as one that cannot be read."""
+    named = {head[0]: head[1]} if head is not None else {}
+    sealed = [entry for entry in entries if entry_hash(entry) == entry.hash]
+    named |= {entry.seq - 1: entry.previous_hash for entry in sealed}
+    return tuple(entry for entry in sealed if named.get(entry.seq, entry.hash) == entry.hash)
+
+
 def _all_unread(between: range, unread: Collection[int]) -> bool:
     """Whether there are entries between, and none of them can be read."""
     return bool(between) and all(seq in unread for seq in between)

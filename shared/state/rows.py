@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,8 @@ LOOP = "loop"
 PAGE = 1000
 
 _END_OF_TIME_MS = 10**15 - 1
+
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 TODO = "todo-"
 _ACT = f"{TODO}0-"
@@ -53,6 +56,11 @@ def every(store: Store, loop: str, prefix: str) -> Iterator[Row]:
 def key_of(*parts: str) -> str:
     """Identity of what happened: the same for every delivery of it."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def is_key(text: str) -> bool:
+    """Whether it is such an identity: what a person names may be anything."""
+    return _KEY.fullmatch(text) is not None
 
 
 def inbox_key(key: str) -> str:
@@ -146,6 +154,11 @@ def decode(kind: type[T], row: Row) -> T:
     except ValueError as error:
         raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {misfits(error)}") from error
     return value
+
+
+def misplaced(row: Row, found: str) -> Unreadable:
+    """A row that is somebody else's: what is done by it would be done under names that are not this loop's."""
+    return Unreadable(f"row {row.key} is that of {found}")
 
 
 @dataclass(frozen=True)

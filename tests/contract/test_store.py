@@ -298,6 +298,14 @@ def test_one_holder_at_a_time(ports: Ports, loop: str) -> None:
     assert ports.store.claim(loop, "second", LATER, LATER + timedelta(minutes=1)) is not None
 
 
+def test_nobody_waits_for_a_claim_of_a_clock_that_is_far_ahead(ports: Ports, loop: str) -> None:
+    tomorrow = NOON + timedelta(days=1)
+    assert ports.store.claim(loop, "dead", tomorrow, tomorrow + timedelta(seconds=20)) is not None
+
+    assert ports.store.claim(loop, "second", NOON, NOON + timedelta(seconds=20)) is not None
+    assert ports.store.claim(loop, "third", NOON, NOON + timedelta(seconds=20)) is None
+
+
 def test_settling_says_when_to_look_again_and_gives_the_claim_back(ports: Ports, loop: str) -> None:
     ports.store.wake(loop, NOON)
     token = ports.store.claim(loop, "first", NOON, LATER)

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from cli import app
 from shared.audit import answer
+from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import DependencyUnavailable
 from shared.ports import Replace
 from shared.runtime import tick, unit_of_work
-from shared.state import rows
+from shared.state import hash_chain, queries, rows
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, lived, season, two_releases
 
@@ -66,6 +67,8 @@ def test_nothing_differs_where_nothing_was_changed(world: World) -> None:
         (rows.release_key(2), "triggers", []),
         (rows.release_key(2), "judgements", []),
         (rows.release_key(2), "number", 1),
+        (rows.release_key(2), "loop", "finches"),
+        (rows.release_key(2), "profile", "0" * 64),
         (rows.release_key(2), "attempt", 2),
         (rows.release_key(2), "champion", None),
         (rows.release_key(2), "reason", {"code": "gate-passed"}),
@@ -102,16 +105,72 @@ def test_an_edited_row_is_a_difference_with_its_place(
     assert seen.served == before  # what the chain proves does not depend on a row
 
 
-@pytest.mark.parametrize("name", ["release", "deployment", "model", "versions"])
+@pytest.mark.parametrize("name", ["release", "deployment", "model", "versions", "profile"])
 def test_who_a_release_would_give_the_traffic_back_to_is_compared(world: World, name: str) -> None:
     row = world.ports.store.read("birds", rows.release_key(2))
     assert row is not None
     before = json.loads(row.doc)["content"]["champion"]
     another = {"release": 2, "deployment": "mallory", "model": "azureml:birds:666", "versions": [2]}
+    another["profile"] = "0" * 64
     edit(world, rows.release_key(2), champion=before | {name: another[name]})
     assert ("the row of release 2", "champion" if name == "release" else name) in {
         (place, str(what).removesuffix(" before")) for _, place, what in found(world)
     }
+
+
+def test_what_new_data_are_compared_with_is_compared(world: World) -> None:
+    """Whoever may write to the table could blind the loop to drift."""
+    state = world.state
+    assert state.champion is not None
+    edit(
+        world,
+        rows.LOOP,
+        champion=json.loads(rows.encode(replace(state.champion, profile="0" * 64)))["content"],
+    )
+    assert found(world) == [(Code.AUDIT_DIFFERS, "the loop's row", "champion's profile")]
+    edit(world, rows.LOOP, champion=json.loads(rows.encode(state.champion))["content"])
+    del world.ports.documents.contents[state.champion.profile]
+    assert found(world) == [(Code.AUDIT_DOCUMENT, "release 2", None)]
+
+
+@pytest.mark.parametrize(
+    ("what", "edited"),
+    [
+        ("version.created", {"detail": {"rows": "many", "source": "elsewhere", "content": "0" * 64}}),
+        ("release.started", {"detail": {"versions": "all of them"}}),
+        ("release.started", {"subject": "release 99999999999999999999999999"}),
+        ("release.started", {"actor": "mallory"}),
+        ("release.promoted", {"at": "2020-01-01T00:00:00Z"}),
+        ("release.live", {"detail": {"model": "azureml:birds:666"}}),
+    ],
+)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_nothing_rests_on_an_entry_that_was_edited(
+    world: World, what: str, edited: dict[str, object], sealed: bool
+) -> None:
+    """Also where its own hash was made anew: the next entry, or the loop's row, has the one that it had."""
+    entry = next(e for e in reversed(queries.entries(world.ports, "birds")) if e.what == what)
+    key = rows.ledger_key(entry.seq)
+    edit(world, key, **edited)
+    if sealed:
+        row = world.ports.store.read("birds", key)
+        assert row is not None
+        edit(world, key, hash=hash_chain.entry_hash(rows.decode(LedgerEntry, row)))
+    seen = answer.audit(world.ports, "birds")
+    broken = {Code.LEDGER_ENTRY_EDITED, Code.LEDGER_LINK_BROKEN, Code.LEDGER_HEAD_DIFFERS}
+    assert broken & {problem.code for problem in seen.problems}
+    for lie in ("mallory", "666", "elsewhere", "2020"):
+        assert lie not in str(seen.served)
+
+
+def test_a_row_that_is_another_loops_is_not_acted_on(world: World) -> None:
+    """Its jobs, models and deployments would have that loop's names."""
+    edit(world, rows.release_key(2), loop="finches")
+    with pytest.raises(rows.Unreadable, match="release 2 of loop finches"):
+        world.release(2)
+    edit(world, rows.LOOP, loop="finches")
+    with pytest.raises(rows.Unreadable, match="loop finches"):
+        unit_of_work.read(world.ports, "birds")
 
 
 def test_a_judgement_that_the_ledger_does_not_have_is_told(world: World) -> None:

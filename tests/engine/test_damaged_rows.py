@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from cli import app, doctor
 from shared.audit import answer
 from shared.domain.reason import Code
+from shared.errors import ConfigurationError
 from shared.runtime import unit_of_work
 from shared.state import ledger_pages, queries, rows
 from tests.engine.world import World, two_releases
@@ -53,6 +54,34 @@ def test_the_audit_names_it_and_compares_the_rest(world: World, key: str, spoil:
     assert found == [(Code.AUDIT_UNREADABLE, None), (Code.AUDIT_DIFFERS, "endpoint birds")]
     assert key in str(seen.problems[0].facts["error"])
     assert seen.served is not None and (seen.served.release, seen.served.model) == (2, before.model)
+
+
+def lose(world: World, key: str) -> None:
+    del world.ports.store.rows["birds"][key]
+
+
+@pytest.mark.parametrize("spoil", [damage, newer, lose])
+def test_the_ledger_speaks_and_is_compared_where_the_loops_own_row_cannot_be_read(
+    world: World, spoil: Spoil
+) -> None:
+    """What such a row leads to says that the audit names it and compares the rest."""
+    before = answer.audit(world.ports, "birds").served
+    spoil(world, rows.LOOP)
+    damage(world, rows.version_key(1))
+    world.ports.serving.endpoints["birds"].traffic = {"mallory": 100}
+    seen = answer.audit(world.ports, "birds")
+    assert seen.served == before
+    code = Code.AUDIT_MISSING if spoil is lose else Code.AUDIT_UNREADABLE
+    assert [(p.code, p.facts["of"]) for p in seen.problems] == [
+        (code, "loop"),
+        (Code.AUDIT_UNREADABLE, "version 1"),
+        (Code.AUDIT_DIFFERS, "loop"),
+    ]
+
+
+def test_a_loop_of_which_there_is_nothing_is_none(world: World) -> None:
+    with pytest.raises(ConfigurationError, match="there is no loop 'finches'"):
+        answer.audit(world.ports, "finches")
 
 
 def test_the_newest_entry_is_told_once(world: World) -> None:

@@ -125,6 +125,38 @@ def test_an_abort_takes_no_longer_where_the_newest_version_cannot_be_read_and_th
     assert life.release(2).phase is Phase.ABORTED
 
 
+@pytest.mark.parametrize("fault", ["refused", "unclassed", "foreign"])
+def test_a_job_that_cannot_be_cancelled_keeps_no_deployment_and_after_an_hour_no_release(fault: str) -> None:
+    """A missing role, a lock: the job may run on, and the next release needs nothing of it."""
+    life = canaried()
+    break_for_ever(life, "training.cancel", fault)
+    life.act("abort", 2)
+    for _ in range(4):
+        life.round()
+    assert life.traffic() == {"r1-a1": 100}
+    assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
+    assert life.release(2).phase is Phase.CLEANING, "it is tried again, and shown"
+    assert "training.cancel" in say(life.release(2).waiting_for)
+    for _ in range(8):
+        life.round(seconds=600)
+    assert life.release(2).phase is Phase.ABORTED
+    life.round(sweep=True)
+    life.round()
+    assert fault not in ("refused", "unclassed") or "training.cancel" in attention(life)
+    life.act("retrain")
+    life.round()
+    assert life.state.open_release == 3
+
+
+def test_a_replay_of_what_is_no_drop_is_refused_and_set_aside_by_nobody() -> None:
+    life = served()
+    life.act("replay", drop="../x")
+    life.round()
+    [record] = [record for record in inbox(life) if record.body.get("verb") == "replay"]
+    assert (record.state, record.attempts) == (InboxState.DONE, 0)
+    assert record.reason is not None and record.reason.code is Code.NO_QUARANTINED_DROP
+
+
 @pytest.mark.parametrize("fault", ["archived", "refused", "unclassed"])
 def test_an_abort_works_whatever_keeps_the_definition_from_being_read(
     fault: str, monkeypatch: pytest.MonkeyPatch

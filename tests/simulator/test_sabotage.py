@@ -360,7 +360,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "an end cancels jobs whose receipt is missing",
-        lambda: set_to(effects, "_cancel", always(None)),
+        lambda: set_to(effects, "_uncancelled", always(None)),
         faults.test_f17_an_abort_cancels_the_job_whose_receipt_was_never_written,
     ),
     Sabotage(
@@ -578,7 +578,10 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a claim ends with its time",
-        lambda: set_to(worker, "CLAIM", timedelta(days=365)),
+        lambda: several(
+            set_to(worker, "CLAIM", timedelta(days=365)),
+            mock.patch("shared.memory.store.LONGEST_CLAIM", timedelta(days=365)),
+        ),
         crashes_after_submission,
     ),
     Sabotage(

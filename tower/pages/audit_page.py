@@ -76,7 +76,7 @@ def audit(asking: Asking, name: str) -> AuditPage:
     wanted = asking.number("release") or None
     after, through = _stretch(current, _place(current, at, wanted))
     found = ledger_pages.shown_between(current, after, through)
-    proven = Record(found.values)
+    proven = answer.protected(current, found)
     service = proven.serving(at) if wanted is None else None
     number = wanted or (service.release if service else None)
     if wanted is not None and wanted not in proven.releases:
@@ -95,7 +95,7 @@ def audit(asking: Asking, name: str) -> AuditPage:
         known=proven.whole,
         check=Check(
             current.state.ledger_seq,
-            len(proven.entries),
+            len(found.values),
             tuple(clip(say(problem)) for problem in problems[:20]),
             tuple(clip(say(why)) for why in compared.not_compared),
             current.state.ledger_head,

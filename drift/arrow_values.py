@@ -1,6 +1,7 @@
 """Values of Arrow columns as numbers, without pandas and mostly without new memory."""
 
 import threading
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -85,13 +86,14 @@ def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
     values = np.frombuffer(data, kind, len(column), column.offset * kind.itemsize)
     if not column.null_count:
         return values, None
-    first = column.offset // 8
-    whole = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
-    return values, whole[column.offset - 8 * first :][: len(column)]
+    first, stop = column.offset // 8, column.offset + len(column)
+    some = np.frombuffer(bits, np.uint8)[first : (stop + 7) // 8]
+    whole = np.unpackbits(some, bitorder="little").view(np.bool_)
+    return values, whole[column.offset - 8 * first : stop - 8 * first]
 
 
-def moments(column: Column, name: str = "") -> Floats:
-    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`.
+def moments(column: Column, name: str = "", values: Callable[[Column], Floats] = numbers) -> Floats:
+    """Points in time as seconds since 1970 (UTC), in memory as of `numbers`, or of `present`.
 
     `DataError` where one lies beyond the microseconds that 64 bits hold; cast without a check, it comes out as
     another time."""
@@ -100,7 +102,7 @@ def moments(column: Column, name: str = "") -> Floats:
     unit = pa.timestamp("us", tz=zone)
     fine = pa.types.is_timestamp(kind) and kind.unit == "ns"
     try:
-        whole = numbers(column.cast(unit, safe=not fine).cast(pa.int64()))
+        whole = values(column.cast(unit, safe=not fine).cast(pa.int64()))
     except pa.ArrowInvalid as error:
         raise DataError(
             "it holds a time beyond the year 290,000", name, "Repair the export, or leave the column out."

@@ -171,7 +171,8 @@ class ColumnBuilder:
 
     def _count_numbers(self, column: Column) -> None:
         self.sample.append(picked(column, self._keep))
-        self._nulls += self._grid("values").add(present(column))
+        whole = pa.types.is_integer(column.type)
+        self._nulls += self._grid("values").add(present(column), whole=whole)
 
     def _count_categories(self, column: Column) -> None:
         if pa.types.is_floating(column.type):
@@ -193,9 +194,9 @@ class ColumnBuilder:
         self._counts("word").add_nameless(*tally(one_word(text)))
 
     def _count_moments(self, column: Column) -> None:
-        seconds = moments(column.drop_null(), self.name)
-        hours, rows = _tally_hours(seconds)
+        seconds = moments(column, self.name, present)
         self._grid("values").add(seconds)
+        hours, rows = _tally_hours(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
@@ -219,12 +220,13 @@ def _type_name(kind: pa.DataType | None) -> str:
 
 
 def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
-    """Hours since 1970 and the rows in each."""
-    hours = np.floor(seconds / 3600).astype(np.int64)
+    """Hours since 1970 and the rows in each; the seconds become hours where they are."""
+    hours = np.floor(np.divide(seconds, 3600, out=seconds), out=seconds)
     first, last = (int(hours.min()), int(hours.max())) if len(hours) else (0, -1)
     if last - first > max(len(hours), 1):
-        return np.unique(hours, return_counts=True)
-    return np.arange(first, last + 1), np.bincount(hours - first, minlength=last - first + 1)
+        return np.unique(hours.astype(np.int64), return_counts=True)
+    hours -= first
+    return np.arange(first, last + 1), np.bincount(hours.astype(np.int64), minlength=last - first + 1)
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:

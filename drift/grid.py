@@ -200,7 +200,7 @@ class GridBuilder:
     def __init__(self) -> None:
         self._grid = EMPTY
 
-    def add(self, values: Floats) -> int:
+    def add(self, values: Floats, *, whole: bool = False) -> int:  # noqa: ARG002 - sorting needs it not
         """Count a batch and say how many of it are NaN, which are left out; infinite values are only counted.
 
         The batch is sorted in place, and is not kept.

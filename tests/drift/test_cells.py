@@ -21,7 +21,7 @@ Rng = np.random.Generator
 @settings(deadline=None, max_examples=300)
 def test_any_values_on_any_edges(edges: list[float], values: list[float]) -> None:
     kept = np.unique(edges)
-    cells, x = Cells(kept), np.array([*values, *edges])
+    cells, x = Cells(kept, np.ones(len(kept), np.int64)), np.array([*values, *edges])
     counts, _ = cells.count(x)
     wanted, _ = grid.count(np.sort(x), kept)
     assert counts.tolist() == wanted.tolist()

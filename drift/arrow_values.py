@@ -31,6 +31,13 @@ _NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 _DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
 
 
+def in_one(column: Column) -> pa.Array:
+    """The column in one piece, its dictionary as well."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return column
+
+
 def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) -> npt.NDArray[Any]:
     """The values, as doubles, NaN where null, in memory that this thread's next call uses again."""
     values, valid = _raw(column)
@@ -75,8 +82,7 @@ def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
 
     Arrow's own `to_numpy` would import pandas, which takes longer than many a profile.
     """
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    column = in_one(column)
     if pa.types.is_decimal(column.type):
         column = of_decimals(column)
     elif pa.types.is_float16(column.type):

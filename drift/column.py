@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from . import order
 from .arrays import Floats, Ints
-from .arrow_values import CODES, Column, indices, moments, numbers, picked, present
+from .arrow_values import CODES, Column, in_one, indices, moments, numbers, picked, present
 from .categories import Counts, CountsBuilder
 from .errors import DataError
 from .grid import Grid, GridBuilder
@@ -70,6 +70,8 @@ class ColumnBuilder:
             self._begin(column)
         self._keep = keep
         self._look(column, looks)
+        if pa.types.is_primitive(column.type) or pa.types.is_dictionary(column.type):
+            column = in_one(column)  # once; long texts may be too long for one piece
         self._count(column)
 
     def merge(self, other: "ColumnBuilder") -> None:
@@ -231,19 +233,11 @@ def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
 
 def tally(column: Column) -> tuple[list[str], list[int]]:
     """Categories and their rows; nulls are left out."""
-    whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-    if pa.types.is_floating(whole.type):
-        whole = pc.add(whole, pa.scalar(0, whole.type))  # so that -0 is 0
-    if not pa.types.is_dictionary(whole.type):
-        whole = whole.dictionary_encode()
-    chunks = whole.unify_dictionaries().chunks
-    if not chunks:
-        return [], []
-    words = chunks[-1].dictionary
-    rows = np.zeros(len(words), np.int64)
-    for chunk in chunks:
-        size = len(chunk.dictionary)
-        rows[:size] += np.bincount(numbers(chunk.indices, CODES, size), minlength=size)[:size]
+    if pa.types.is_floating(column.type):
+        column = pc.add(column, pa.scalar(0, column.type))  # so that -0 is 0
+    coded = in_one(column if pa.types.is_dictionary(column.type) else column.dictionary_encode())
+    words, size = coded.dictionary, len(coded.dictionary)
+    rows = np.bincount(numbers(coded.indices, CODES, size), minlength=size)[:size]
     names = (words if is_string(words.type) else words.cast(pa.string())).to_pylist()
     if None in names or not rows.all():
         kept = [
@@ -261,7 +255,7 @@ def one_word(text: Column) -> pa.Array:
     Which one follows from the row's length alone, so that rows stay exchangeable: all words would count long rows
     several times.
     """
-    whole = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    whole = in_one(text)
     head = pc.utf8_slice_codeunits(whole, 0, _HEAD)
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(head)))
     starts = numbers(words.offsets, CODES).copy()
@@ -273,8 +267,7 @@ def one_word(text: Column) -> pa.Array:
 
 def _coded(column: Column) -> Ints:
     """Categories as whole numbers, rows that are null left out."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    whole = whole.drop_null()
+    whole = in_one(column).drop_null()
     if not pa.types.is_dictionary(whole.type):
         whole = whole.dictionary_encode()
     codes: Ints = numbers(whole.indices.cast(pa.int64()), CODES).copy()
@@ -288,7 +281,7 @@ def row_bits(column: Column) -> npt.NDArray[np.uint64] | None:
     if is_moment(column.type):
         return moments(column).view(np.uint64).copy()
     if is_string(column.type) or pa.types.is_boolean(column.type):
-        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        whole = in_one(column)
         whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
         return numbers(whole.indices.cast(pa.int64()), CODES, -1).astype(np.uint64)
     return None

@@ -151,7 +151,7 @@ def print_json(content: object) -> None:
     if out.color_system:
         out.print_json(text)
     else:
-        print(text, file=out.file)  # noqa: T201 - this is the terminal
+        print(text, file=out.file)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:

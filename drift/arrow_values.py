@@ -49,9 +49,12 @@ def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) 
 
 
 def present(column: Column) -> Floats:
-    """The values that are not null, as doubles, in memory that this thread's next call uses again."""
+    """The values that are not null, as doubles, in memory of their own or that this thread's next call uses again."""
     values, valid = _raw(column)
-    values = values if valid is None else values[valid]
+    if valid is not None:
+        values = values[valid]
+        if values.dtype == np.float64:
+            return values
     found: Floats = _doubles.of(len(values))
     found[:] = values
     return found

@@ -92,7 +92,8 @@ class Cells:
 
     def __init__(self, edges: Floats, rows: Ints) -> None:
         self._edges = edges
-        maps = Affine.over(edges, len(edges) // 100), Affine.over(edges), Folded.over(edges)
+        maps: list[Affine | Folded] = [Affine.over(edges, len(edges) // 100), Affine.over(edges)]
+        maps.append(Folded.over(edges))
         self._map = min(maps, key=lambda map_: max(_crowded(map_.buckets(edges), rows), _CROWDED))
         number = np.bincount(self._map.buckets(edges), minlength=_BUCKETS)
         kind = np.int16 if len(edges) < np.iinfo(np.int16).max else np.int64  # small tables stay in the cache
@@ -127,10 +128,10 @@ class Cells:
         return counts, sums, (counts - off)[:-1], np.concatenate(rest) if rest else np.zeros(0)
 
     def _places(self, block: Floats) -> npt.NDArray[np.int64]:
-        cell = self._cell.take(self._map.buckets(block))
+        cell = np.take(self._cell, self._map.buckets(block))
         near = np.flatnonzero(cell < 0)
         place = cell.astype(np.int64)
-        if 2 * len(near) > len(block):
+        if 4 * len(near) > len(block):
             return self._compared(place, block)
         place[near] = self._compared(place[near], block[near])
         return place

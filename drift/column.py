@@ -58,16 +58,20 @@ class ColumnBuilder:
 
     def add(self, column: Column, keep: Ints, read: Ints, looks: Looks) -> None:
         """Count a batch; `keep` are the places of the joint sample's rows, `read` those of the texts to read."""
-        self._languages.add(column, read)
         self._rows += len(column)
         self._nulls += column.null_count
         if pa.types.is_null(column.type) or not len(column):
             if self._type is None and pa.types.is_null(column.type):
                 self._type = column.type
             self.sample.append(np.full(len(keep), np.nan))
+            self._languages.skip(len(read))
             return
         if self._type is None or pa.types.is_null(self._type):
             self._begin(column)
+        if self.kind == "text":
+            self._languages.add(column, read)
+        else:
+            self._languages.skip(len(read))
         self._keep = keep
         self._look(column, looks)
         if pa.types.is_primitive(column.type) or pa.types.is_dictionary(column.type):

@@ -82,12 +82,12 @@ class Tally:
         """Of integers so small that no sum of them is rounded, and so close that few differ."""
         rows = np.bincount((finite - low).astype(np.int64))
         steps = np.flatnonzero(rows)
-        values, rows = low + steps, rows[steps]
+        values, rows = (low + steps).astype(np.float64), rows[steps]
         if self._all is not None:
             self._keep(of_values(values, rows) if len(values) <= CELLS else None)
         place, cells = np.searchsorted(self._edges, values, side="left"), len(self._counts)
-        counts = np.bincount(place, weights=rows, minlength=cells)
-        return counts.astype(np.int64), np.bincount(place, weights=values * rows, minlength=cells)
+        counts, sums = (np.bincount(place, weights=of, minlength=cells) for of in (rows, values * rows))
+        return counts.astype(np.int64), sums.astype(np.float64)
 
     def _count(self, ordered: Floats) -> tuple[Ints, Floats]:
         if self._all is not None:

@@ -146,7 +146,12 @@ def shown(text: str) -> str:
 
 
 def print_json(content: object) -> None:
-    out.print_json(json.dumps(plain(content), default=str, ensure_ascii=False))
+    """The same text either way; colours take longer than many a comparison, and a pipe has none."""
+    text = json.dumps(plain(content), default=str, ensure_ascii=False, indent=2)
+    if out.color_system:
+        out.print_json(text)
+    else:
+        print(text, file=out.file)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:

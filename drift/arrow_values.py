@@ -1,6 +1,7 @@
 """Values of Arrow columns as numbers, without pandas and mostly without new memory."""
 
 import threading
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,13 @@ _NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 _DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
 
 
+def in_one(column: Column) -> pa.Array:
+    """The column in one piece, its dictionary as well."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return column
+
+
 def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) -> npt.NDArray[Any]:
     """The values, as doubles, NaN where null, in memory that this thread's next call uses again."""
     values, valid = _raw(column)
@@ -41,9 +49,12 @@ def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) 
 
 
 def present(column: Column) -> Floats:
-    """The values that are not null, as doubles, in memory that this thread's next call uses again."""
+    """The values that are not null, as doubles, in memory of their own or that this thread's next call uses again."""
     values, valid = _raw(column)
-    values = values if valid is None else values[valid]
+    if valid is not None:
+        values = values[valid]
+        if values.dtype == np.float64:
+            return values
     found: Floats = _doubles.of(len(values))
     found[:] = values
     return found
@@ -74,8 +85,7 @@ def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
 
     Arrow's own `to_numpy` would import pandas, which takes longer than many a profile.
     """
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    column = in_one(column)
     if pa.types.is_decimal(column.type):
         column = of_decimals(column)
     elif pa.types.is_float16(column.type):
@@ -85,13 +95,14 @@ def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
     values = np.frombuffer(data, kind, len(column), column.offset * kind.itemsize)
     if not column.null_count:
         return values, None
-    first = column.offset // 8
-    whole = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
-    return values, whole[column.offset - 8 * first :][: len(column)]
+    first, stop = column.offset // 8, column.offset + len(column)
+    some = np.frombuffer(bits, np.uint8)[first : (stop + 7) // 8]
+    whole = np.unpackbits(some, bitorder="little").view(np.bool_)
+    return values, whole[column.offset - 8 * first : stop - 8 * first]
 
 
-def moments(column: Column, name: str = "") -> Floats:
-    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`.
+def moments(column: Column, name: str = "", values: Callable[[Column], Floats] = numbers) -> Floats:
+    """Points in time as seconds since 1970 (UTC), in memory as of `numbers`, or of `present`.
 
     `DataError` where one lies beyond the microseconds that 64 bits hold; cast without a check, it comes out as
     another time."""
@@ -100,7 +111,7 @@ def moments(column: Column, name: str = "") -> Floats:
     unit = pa.timestamp("us", tz=zone)
     fine = pa.types.is_timestamp(kind) and kind.unit == "ns"
     try:
-        whole = numbers(column.cast(unit, safe=not fine).cast(pa.int64()))
+        whole = values(column.cast(unit, safe=not fine).cast(pa.int64()))
     except pa.ArrowInvalid as error:
         raise DataError(
             "it holds a time beyond the year 290,000", name, "Repair the export, or leave the column out."

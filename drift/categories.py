@@ -1,8 +1,9 @@
 """Counts of categories: all of them while they are few, heavy ones plus hash buckets when they are many."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -101,31 +102,37 @@ class CountsBuilder:
         """The counts of everything added."""
         if len(self._rows) > KEEP:
             self._shrink(KEEP)
-        order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
-        keys, counts = tuple(k for k, _ in order), np.array([c for _, c in order], np.int64)
-        return Counts(keys, counts, self._buckets, self._error)
+        keys = self._in_order()
+        return Counts(tuple(keys), _of(self._rows, keys), self._buckets, self._error)
+
+    def _in_order(self) -> list[str]:
+        """The most frequent first, those that are as frequent by name."""
+        return sorted(sorted(self._rows), key=self._rows.__getitem__, reverse=True)
 
     def _move(self) -> None:
         if self._known is None:
             self._shrink(KEEP)
             return
         self._only_known = True
-        self._to_buckets([item for item in self._rows.items() if item[0] not in self._known])
+        self._to_buckets([key for key in self._rows if key not in self._known])
 
     def _shrink(self, keep: int) -> None:
-        order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
-        self._error += order[keep][1]
-        self._to_buckets(order[keep:])
+        light = self._in_order()[keep:]
+        self._error += self._rows[light[0]]
+        self._to_buckets(light)
 
-    def _to_buckets(self, light: list[tuple[str, int]]) -> None:
-        self.add_nameless([key for key, _ in light], [number for _, number in light])
-        for key, _ in light:
-            del self._rows[key]
+    def _to_buckets(self, light: list[str]) -> None:
+        self.add_nameless(light, [self._rows.pop(key) for key in light])
 
     def _some_buckets(self) -> Ints:
         if not len(self._buckets):
             self._buckets = np.zeros(BUCKETS, np.int64)
         return self._buckets
+
+
+def _of(rows: Mapping[str, int], keys: Sequence[str]) -> Ints:
+    """The rows of these categories, 0 where there is none."""
+    return np.fromiter(map(rows.get, keys, repeat(0)), np.int64, len(keys))
 
 
 def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:
@@ -141,7 +148,7 @@ def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:
     held = [dict(zip(c.keys, c.counts.tolist(), strict=True)) for c in (first, second)]
     if first.closed and second.closed:
         keys = list(first.keys) + [k for k in second.keys if k not in held[0]]
-        return keys, *(np.array([h.get(k, 0) for k in keys], np.int64) for h in held)  # type: ignore[return-value] # two arrays
+        return keys, _of(held[0], keys), _of(held[1], keys)
     told = [k for k in held[0] if second.closed or k in held[1]]
     told += [k for k in held[1] if k not in held[0] and first.closed]
     known = set(told)
@@ -151,5 +158,5 @@ def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:
         for key, number in rows.items():
             if key not in known:
                 rest[bucket(key)] += number
-        cells.append(np.concatenate([np.array([rows.get(k, 0) for k in told], np.int64), rest]))
+        cells.append(np.concatenate([_of(rows, told), rest]))
     return told + [""] * BUCKETS, cells[0], cells[1]

@@ -15,7 +15,7 @@ from .arrays import Floats, Ints
 _BUCKETS = 1 << 16
 _BLOCK = 32_768  # values at once: what fits the cache
 _CROWDED = 0.1
-_SEARCHED = -1  # instead of a cell, where a bucket has several edges
+"""A share of rows below which one map is as good as another; the first is the cheapest."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,19 @@ class Affine:
     step: float
 
     @classmethod
-    def over(cls, edges: Floats) -> "Affine":
-        """A map that spends its buckets between the outermost edges but a hundredth."""
-        cut = len(edges) // 100
+    def over(cls, edges: Floats, cut: int = 0) -> "Affine":
+        """A map that spends its buckets between the outermost edges but so many."""
         low, high = float(edges[cut]), float(edges[-1 - cut])
         low, high = (low, high) if high > low else (float(edges[0]), float(edges[-1]))
         step = (_BUCKETS - 3) / (high - low) if high > low else 0.0
-        return cls(low, step if np.isfinite(step) else 0.0)
+        step = step if np.isfinite(step) else 0.0
+        return cls(low - 1 / step if step else low, step)
 
     def buckets(self, values: Floats) -> Ints:
         """The bucket of each value; those beyond the ends share the first and the last."""
         with np.errstate(over="ignore", invalid="ignore"):
             place = values - self.low
             place *= self.step
-            place += 1.0
         np.clip(place, 0.0, _BUCKETS - 1.0, out=place)
         return place.astype(np.int64)
 
@@ -68,14 +67,14 @@ class Folded:
     def buckets(self, values: Floats) -> Ints:
         """The bucket of each value; those beyond the ends share the first and the last."""
         away = values - self.middle
-        below = away < 0
+        below = away.view(np.int64) >> 63  # all bits of it, or none
         np.abs(away, out=away)
         away += self.scale
         place = away.view(np.int64)
         place >>= self.shift
         place -= self.first
         np.minimum(place, _BUCKETS // 2 - 1, out=place)
-        np.negative(place, out=place, where=below)
+        place ^= below
         place += _BUCKETS // 2
         return place
 
@@ -87,23 +86,22 @@ class Cells:
     ----------
     edges
         Strictly increasing right edges, at least one; cell i is ``(edges[i-1], edges[i]]``.
+    rows
+        The reference's rows in each of these cells: where they are, buckets are to be fine.
     """
 
-    def __init__(self, edges: Floats) -> None:
+    def __init__(self, edges: Floats, rows: Ints) -> None:
         self._edges = edges
-        self._map: Affine | Folded = Affine.over(edges)
-        if self._crowded(self._map) > _CROWDED:
-            folded = Folded.over(edges)
-            self._map = folded if self._crowded(folded) < self._crowded(self._map) else self._map
+        maps: list[Affine | Folded] = [Affine.over(edges, len(edges) // 100), Affine.over(edges)]
+        maps.append(Folded.over(edges))
+        self._map = min(maps, key=lambda map_: max(_crowded(map_.buckets(edges), rows), _CROWDED))
         number = np.bincount(self._map.buckets(edges), minlength=_BUCKETS)
         kind = np.int16 if len(edges) < np.iinfo(np.int16).max else np.int64  # small tables stay in the cache
         self._cell = (np.cumsum(number) - number).astype(kind)
-        self._cell[number > 1] = _SEARCHED
+        np.invert(self._cell, out=self._cell, where=number == 1)  # below 0 where there is an edge
+        self._searched = np.iinfo(kind).min
+        self._cell[number > 1] = self._searched
         self._ends = np.append(edges, np.inf)
-
-    def _crowded(self, map_: Affine | Folded) -> float:
-        number = np.bincount(map_.buckets(self._edges), minlength=_BUCKETS)
-        return float(number[number > 1].sum()) / len(self._edges)
 
     def count(self, values: Floats) -> tuple[Ints, Floats]:
         """Rows and sums by cell of finite values in any order: as `drift.grid.count`, sums in another order."""
@@ -130,9 +128,26 @@ class Cells:
         return counts, sums, (counts - off)[:-1], np.concatenate(rest) if rest else np.zeros(0)
 
     def _places(self, block: Floats) -> npt.NDArray[np.int64]:
-        place = self._cell.take(self._map.buckets(block)).astype(np.int64)
-        searched = np.flatnonzero(place == _SEARCHED)
-        place += block > self._ends.take(place)
-        if len(searched):
-            place[searched] = np.searchsorted(self._edges, block[searched], side="left")
+        cell = np.take(self._cell, self._map.buckets(block))
+        near = np.flatnonzero(cell < 0)
+        place = cell.astype(np.int64)
+        if 4 * len(near) > len(block):
+            return self._compared(place, block)
+        place[near] = self._compared(place[near], block[near])
         return place
+
+    def _compared(self, cell: Ints, values: Floats) -> Ints:
+        """The cells of values that lie in these of the table."""
+        searched = np.flatnonzero(cell == self._searched)
+        cell ^= cell >> 63
+        cell += values > self._ends.take(cell, mode="clip")
+        if len(searched):
+            cell[searched] = np.searchsorted(self._edges, values[searched], side="left")
+        return cell
+
+
+def _crowded(buckets: Ints, rows: Ints) -> float:
+    """The share of rows whose edge shares its bucket with another."""
+    shared = buckets[1:] == buckets[:-1]
+    crowded = np.append(shared, False) | np.append(False, shared)
+    return float(rows[crowded].sum() / max(rows.sum(), 1))

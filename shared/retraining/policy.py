@@ -256,7 +256,7 @@ def recent_spending(state: LoopState, now: datetime) -> tuple[tuple[datetime, fl
 
 def charged(state: LoopState, took: timedelta, now: datetime) -> LoopState:
     """The loop after a job that took so long, from its submission to its end."""
-    return replace(state, spent=(*recent_spending(state, now), (now, max(0.0, took.total_seconds()))))
+    return replace(state, spent=(*recent_spending(state, now), (now, took.total_seconds())))
 
 
 def cooldown_until(state: LoopState, definition: Definition) -> datetime | None:

@@ -774,49 +774,6 @@ def test_f14_a_clock_that_is_set_back_promotes_nothing_early() -> None:
     assert life.release().phase is Phase.CANARY
 
 
-@pytest.mark.parametrize("hours", [0.9, 3, 24])
-@pytest.mark.parametrize("phase", [Phase.CANARY, Phase.BAKING])
-def test_f14_a_challenger_that_errs_goes_back_though_the_clock_was_set_back(
-    phase: Phase, hours: float
-) -> None:
-    """Its step would begin in the time to come, and none of its requests would count until then."""
-    life = served(
-        plan=LOOP.replace("minutes: 0.05", "minutes: 0.5").replace("bake_minutes: 0.1", "bake_minutes: 60")
-    )
-    life.drop("2.csv", birds(2, 1.3))
-    life.until(phase)
-    life.clock.current -= timedelta(hours=hours)
-    life.began -= timedelta(days=2)  # of the simulator's own clock, which goes on
-    life.real.evidence.requests.clear()
-    life.failing = "r2-"
-    for _ in range(60):
-        life.round(sweep=True)
-    assert life.release(2).phase is Phase.ROLLED_BACK
-    assert life.traffic() == {"r1-a1": 100}
-
-
-@pytest.mark.parametrize("hours", [0.9, 3])
-def test_f14_a_way_back_that_failed_does_not_wait_for_a_clock_that_was_set_back(hours: float) -> None:
-    life = canaried(failing="r2-")
-    life.away = "serving.set_traffic"
-    life.until(Phase.ROLLING_BACK)
-    life.away = ""
-    life.clock.current -= timedelta(hours=hours)
-    life.began -= timedelta(days=2)
-    for _ in range(12):
-        life.round(sweep=True)
-    assert life.release(2).phase is Phase.ROLLED_BACK
-
-
-def test_f14_clocks_that_differ_by_seconds_begin_no_step_anew() -> None:
-    life = canaried()
-    before = life.release(2)
-    life.clock.current -= timedelta(seconds=50)
-    life.began -= timedelta(days=2)
-    life.round(seconds=1)
-    assert life.release(2).phase_since_at == before.phase_since_at
-
-
 def test_f15_a_timer_that_comes_twice_late_or_not_at_all_is_as_if_it_had_come_once() -> None:
     life = scheduled()
     life.clock.advance(5 * 3600)

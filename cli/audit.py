@@ -49,7 +49,8 @@ def _moment(text: str) -> datetime | None:
 
 def _print(found: answer.Audit) -> None:
     if found.served is None:
-        out.print(f"nothing was live at {found.at:%Y-%m-%d %H:%M:%S} UTC")
+        told = "nothing was live" if found.known else "the ledger does not prove what was live"
+        out.print(f"{told} at {found.at:%Y-%m-%d %H:%M:%S} UTC")
     else:
         _chain(found.served, found.agrees)
     for problem in found.problems:

@@ -88,6 +88,8 @@ class Audit:
 
     at: datetime
     served: Chain | None
+    known: bool
+    """Whether nobody was live where `served` is None: what the chain does not protect may have said who was."""
     entries: int
     problems: tuple[Reason, ...]
     """What is wrong with the ledger, then where something else differs from it."""
@@ -104,19 +106,20 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     current, spoiled = _loop(ports, name)
     found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = protected(current, found)
+    told, proven = Record(found.values), protected(current, found, current.state.ledger_seq)
     service = proven.serving(moment)
     served = served_chain(current, proven, service.release, service) if service else None
-    compared = compare(current, proven, loop_row=spoiled is None)
+    compared = compare(current, told, loop_row=spoiled is None)
     return Audit(
         moment,
         served,
+        knows_all(proven, found),
         len(found.values),
         (
             *([spoiled] if spoiled is not None else []),
             *check(current, found, 0, current.state.ledger_seq),
             *compared.differences,
-            *origin.problems(current, proven),
+            *origin.problems(current, told),
         ),
         compared.not_compared,
     )
@@ -143,21 +146,32 @@ def _loop(ports: Ports, name: str) -> tuple[Unit, Reason | None]:
     return Unit(ports, Row(LOOP, "", ""), state), spoiled
 
 
-def protected(current: Unit, found: Read[LedgerEntry]) -> Record:
-    """What the chain proves, of the entries that were read: nothing rests on one that it does not protect."""
-    return Record(hash_chain.proven(found.values, (current.state.ledger_seq, current.state.ledger_head)))
+def protected(current: Unit, found: Read[LedgerEntry], through: int) -> Record:
+    """What the chain proves, of the entries that were read up to one: what was live rests on nothing else. Where the
+    rest of the world differs from any entry is a finding all the same."""
+    return Record(hash_chain.proven(found.values, _head(current, through)))
+
+
+def knows_all(proven: Record, found: Read[LedgerEntry]) -> bool:
+    """Whether the chain proves all that was read, from the loop's first entry on."""
+    return proven.whole and len(proven.entries) == len(found.values) and not found.unread
+
+
+def _head(current: Unit, through: int) -> tuple[int, str] | None:
+    """The hash that the loop's row has of the last entry; of one before, nothing but the next entry has it."""
+    state = current.state
+    return (state.ledger_seq, state.ledger_head) if through == state.ledger_seq else None
 
 
 def check(current: Unit, found: Read[LedgerEntry], after: int, through: int) -> list[Reason]:
     """What is wrong with what was read of the ledger: the entries after one up to another."""
-    head = (current.state.ledger_seq, current.state.ledger_head)
     unread = [
         reason(Code.AUDIT_UNREADABLE, of=f"ledger entry {one.number}", error=str(one.error))
         for one in found.unread
     ]
     numbers = {one.number for one in found.unread}
-    known = head if through == head[0] else None
-    return [*unread, *hash_chain.problems(found.values, known, after=after, unread=numbers)]
+    head = _head(current, through)
+    return [*unread, *hash_chain.problems(found.values, head, after=after, unread=numbers)]
 
 
 def served_chain(current: Unit, proven: Record, number: int, service: Service | None) -> Chain:

@@ -25,7 +25,8 @@ from shared.runtime.unit_of_work import Unit
 
 CANCEL_LIMIT = timedelta(hours=1)
 """A release ends after this though a job of it cannot be cancelled: `train.timeout` is no limit for such a job, but the
-next release needs nothing of it. For another hour the sweep tries, and shows why it cannot."""
+next release needs nothing of it. For another hour, while no other release is open, the sweep tries, and shows why it
+cannot."""
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
@@ -205,13 +206,17 @@ def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
 
 
 def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) -> JobSeen:
-    """A job that runs for too long is cancelled: nothing is waited for without end."""
-    timeout = published.definition.train.timeout
+    """A job that runs for too long is cancelled: nothing is waited for without end, nor is one that cannot be."""
     seen = unit.ports.training.ensure_job(spec)
-    if seen.status not in TERMINAL and unit.ports.clock.now() - release.phase_since_at > timeout:
+    over = unit.ports.clock.now() - release.phase_since_at - published.definition.train.timeout
+    if seen.status in TERMINAL or over <= timedelta():
+        return seen
+    try:
         unit.ports.training.cancel(spec.name)
-        return JobSeen("timed_out")
-    return seen
+    except DriftloopError:
+        if over <= CANCEL_LIMIT:
+            raise
+    return JobSeen("timed_out")
 
 
 def _check(unit: Unit, release: Release, published: Published, index: int) -> JobSeen:
@@ -449,7 +454,7 @@ def _remove(unit: Unit, release: Release, published: Published, name: str) -> ob
     running = _uncancelled(unit, release, published) if jobs else None
     seen = _removed(unit, release, published, name) if name else obs.GoneSeen(True)
     late = unit.ports.clock.now() - release.phase_since_at > CANCEL_LIMIT
-    if running is not None and not late:
+    if running is not None and seen == obs.GoneSeen(True) and not late:
         raise running
     return seen
 
@@ -474,14 +479,15 @@ def _removed(
 def _uncancelled(unit: Unit, release: Release, published: Published) -> Exception | None:
     """Cancel whatever this release may have submitted, also where the receipt was never written; why one of the jobs
     may still run, and None where none does."""
-    names, refused = [release.job_name], None
+    names = [release.job_name]
+    refused: Exception | None = None
     if release.judgements:
         names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
     for name in names:
         try:
             unit.ports.training.cancel(name)
         except Exception as error:  # noqa: BLE001  # raised once everything else is seen to
-            refused = error
+            refused = refused or error
     return refused
 
 

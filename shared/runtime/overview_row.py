@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, UnderWay
 from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
-from shared.release.machine import PHASES
+from shared.release.machine import PHASES, Frozen
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
 
-NO_FAILURES = frozenset({Code.EVENT_SET_ASIDE, Code.PAUSED_BY_PERSON, Code.TRAFFIC_CHANGED})
+NO_FAILURES = frozenset(
+    {
+        *(Code.EVENT_SET_ASIDE, Code.PAUSED_BY_PERSON, Code.TRAFFIC_CHANGED),
+        *(Code.STUCK, Code.PHASE_TOO_LONG, Code.NOT_SWEPT),
+    }
+)
 """What stands beside what failed in a loop's last run."""
 
 NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED})
@@ -105,8 +110,9 @@ def needs_attention(
     """What a person must do; None when no person is needed."""
     if state.unserved and state.champion is not None:
         return state.unserved
-    if state.paused and not (release is not None and release.stuck):  # the way back goes on in a paused loop
-        return reason(Code.LOOP_WAITS, state.paused, *problems) if problems else state.paused
+    if state.paused:
+        beside = [*_beside_a_pause(state, release, now), *problems]
+        return reason(Code.LOOP_WAITS, state.paused, *beside) if beside else state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck
     if release is None and (worse := _worse_by_its_labels(state)):
@@ -119,6 +125,16 @@ def needs_attention(
         return reason(Code.NOT_SWEPT, state.unswept, loop=state.loop)
     aside = _in_quarantine(state)
     return reason(Code.LOOP_WAITS, *problems, *aside) if problems else next(iter(aside), None)
+
+
+def _beside_a_pause(state: LoopState, release: Release | None, now: datetime) -> list[Reason]:
+    """What a person must also know of in a loop where only the way back goes on."""
+    told = []
+    if release is not None and (release.stuck or PHASES[release.phase].frozen is Frozen.GOES_ON):
+        told.append(_stuck(release, now))
+    if state.unswept is not None:
+        told.append(reason(Code.NOT_SWEPT, state.unswept, loop=state.loop))
+    return [one for one in told if one is not None and one.code is not Code.NEEDS_DECISION]
 
 
 def _worse_by_its_labels(state: LoopState) -> Reason | None:

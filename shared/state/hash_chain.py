@@ -103,12 +103,17 @@ def problems(
 
 
 def proven(entries: Sequence[LedgerEntry], head: tuple[int, str] | None) -> tuple[LedgerEntry, ...]:
-    """Those that the chain protects: each has its own hash, by which the next one, or `head`, names it. One that was
-    edited, or written anew, says nothing that may be believed; it is as one that cannot be read."""
-    named = {head[0]: head[1]} if head is not None else {}
-    sealed = [entry for entry in entries if entry_hash(entry) == entry.hash]
-    named |= {entry.seq - 1: entry.previous_hash for entry in sealed}
-    return tuple(entry for entry in sealed if named.get(entry.seq, entry.hash) == entry.hash)
+    """Those that the chain protects: back from `head`, or from the last where that is None, each has its own hash, by
+    which the one after it names it. Nothing names those before one that is missing, edited, or written anew."""
+    found: list[LedgerEntry] = []
+    named = head
+    for entry in reversed(entries):
+        named = named or (entry.seq, entry.hash)
+        if (entry.seq, entry.hash) != named or entry_hash(entry) != entry.hash:
+            break
+        found.append(entry)
+        named = entry.seq - 1, entry.previous_hash
+    return tuple(reversed(found))
 
 
 def _all_unread(between: range, unread: Collection[int]) -> bool:

@@ -163,6 +163,59 @@ def test_nothing_rests_on_an_entry_that_was_edited(
         assert lie not in str(seen.served)
 
 
+def sealed(world: World, key: str, **edited: object) -> str:
+    """An entry that somebody wrote anew, its own hash with it."""
+    edit(world, key, **edited)
+    row = world.ports.store.read("birds", key)
+    assert row is not None
+    anew = hash_chain.entry_hash(rows.decode(LedgerEntry, row))
+    edit(world, key, hash=anew)
+    return anew
+
+
+def next_chained(world: World, key: str, forged: str) -> None:
+    sealed(world, key, previous_hash=forged)
+
+
+def next_gone(world: World, key: str, forged: str) -> None:
+    del world.ports.store.rows["birds"][key]
+
+
+@pytest.mark.parametrize("cover", [next_chained, next_gone])
+def test_nor_where_the_entry_after_it_was_made_to_fit_or_taken_away(
+    world: World, cover: Callable[[World, str, str], None]
+) -> None:
+    entry = next(e for e in reversed(queries.entries(world.ports, "birds")) if e.what == "release.started")
+    forged = sealed(world, rows.ledger_key(entry.seq), actor="mallory")
+    cover(world, rows.ledger_key(entry.seq + 1), forged)
+    seen = answer.audit(world.ports, "birds")
+    assert Code.LEDGER_LINK_BROKEN in {problem.code for problem in seen.problems} or cover is next_gone
+    assert seen.problems and "mallory" not in str(seen.served)
+
+
+def test_nor_on_one_that_was_copied_over_a_later_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release 1 would serve again."""
+    entries = queries.entries(world.ports, "birds")
+    first = next(e for e in entries if e.what == "release.promoted")
+    row = world.ports.store.read("birds", rows.ledger_key(first.seq))
+    assert row is not None
+    last = rows.ledger_key(entries[-1].seq)
+    world.ports.store.rows["birds"][last] = replace(row, key=last)
+    seen = answer.audit(world.ports, "birds")
+    assert seen.served is None and not seen.known and seen.problems
+    monkeypatch.setattr("cli.audit.ports", lambda: world.ports)
+    said = CliRunner().invoke(app, ["audit", "birds"]).output
+    assert "the ledger does not prove what was live" in said
+
+
+def test_an_edited_entry_hides_no_other_difference(world: World) -> None:
+    start = next(e for e in reversed(queries.entries(world.ports, "birds")) if e.what == "release.started")
+    edit(world, rows.ledger_key(start.seq), actor="mallory")
+    edit(world, rows.release_key(2), model="azureml:birds:666", champion=None)
+    told = {what for _, place, what in found(world) if place == "the row of release 2"}
+    assert {"model", "champion before"} <= told
+
+
 def test_a_row_that_is_another_loops_is_not_acted_on(world: World) -> None:
     """Its jobs, models and deployments would have that loop's names."""
     edit(world, rows.release_key(2), loop="finches")

@@ -73,7 +73,12 @@ def test_a_way_back_that_is_stuck_is_shown_although_the_loop_is_paused() -> None
     """A pause holds what goes forward; whoever paused it would think that all was at rest."""
     assert needs(state(paused=PAUSED)) is Code.PAUSED_BY_PERSON
     assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK) is Code.PAUSED_BY_PERSON
-    assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, stuck=True) is Code.STUCK
+    assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, stuck=True) is Code.LOOP_WAITS
+    hour = timedelta(hours=1, seconds=1)
+    assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, phase_since_at=NOW - hour) is Code.LOOP_WAITS
+    assert (
+        needs(state(paused=PAUSED), phase=Phase.SHIFTING, phase_since_at=NOW - hour) is Code.PAUSED_BY_PERSON
+    )
 
 
 def test_a_drop_that_cannot_be_read_is_shown_although_the_loop_is_paused() -> None:

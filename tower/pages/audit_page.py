@@ -76,13 +76,13 @@ def audit(asking: Asking, name: str) -> AuditPage:
     wanted = asking.number("release") or None
     after, through = _stretch(current, _place(current, at, wanted))
     found = ledger_pages.shown_between(current, after, through)
-    proven = answer.protected(current, found)
+    everything, proven = Record(found.values), answer.protected(current, found, through)
     service = proven.serving(at) if wanted is None else None
-    number = wanted or (service.release if service else None)
-    if wanted is not None and wanted not in proven.releases:
+    if wanted is not None and wanted not in everything.releases:
         raise NotFound(f"{name} has no release {wanted} in its ledger; `driftloop status` lists them")
+    number = service.release if service else wanted if wanted in proven.releases else None
     chain, shown = _chain(asking, current, proven, number, at) if number else (None, None)
-    compared = compare(current, proven, [number] if number else [])
+    compared = compare(current, everything, [number] if number else [])
     problems = [*answer.check(current, found, after, through), *compared.differences]
     return AuditPage(
         loop=name,
@@ -92,7 +92,7 @@ def audit(asking: Asking, name: str) -> AuditPage:
         wanted_release=wanted,
         chain=chain,
         shown=shown,
-        known=proven.whole,
+        known=answer.knows_all(proven, found),
         check=Check(
             current.state.ledger_seq,
             len(found.values),

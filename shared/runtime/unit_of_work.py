@@ -148,10 +148,7 @@ class Unit:
                 f"{self.loop} has no data version {number}; `driftloop status` lists them",
                 code=Code.NOT_FOUND,
             )
-        version = rows.decode(DataVersion, row)
-        if version.number != number:
-            raise rows.misplaced(row, f"version {version.number}")
-        return version, row
+        return _version(row), row
 
     def newest_columns(self) -> Mapping[str, str]:
         """Columns of the newest version, with their types; empty before the first."""
@@ -168,7 +165,7 @@ class Unit:
             page = self.ports.store.range(self.loop, "version-", after=after, limit=limit)
             if not page:
                 break
-            found += [rows.decode(DataVersion, row) for row in page]
+            found += map(_version, page)
             after = page[-1].key
         return [version for version in found if not numbers or version.number in numbers]
 
@@ -180,8 +177,15 @@ class Unit:
             page = self.ports.store.range(
                 self.loop, "version-", after=rows.version_key(first), limit=last - first
             )
-            yield [rows.decode(DataVersion, row) for row in reversed(page)]
+            yield [*map(_version, reversed(page))]
             last = first
+
+
+def _version(row: Row) -> DataVersion:
+    version = rows.decode(DataVersion, row)
+    if rows.version_key(version.number) != row.key:
+        raise rows.misplaced(row, f"version {version.number}")
+    return version
 
 
 def read(ports: Ports, loop: str) -> Unit:

@@ -221,6 +221,9 @@ def test_a_row_that_is_another_loops_is_not_acted_on(world: World) -> None:
     edit(world, rows.release_key(2), loop="finches")
     with pytest.raises(rows.Unreadable, match="release 2 of loop finches"):
         world.release(2)
+    edit(world, rows.version_key(1), number=2)
+    with pytest.raises(rows.Unreadable, match="version 2"):
+        unit_of_work.read(world.ports, "birds").versions()
     edit(world, rows.LOOP, loop="finches")
     with pytest.raises(rows.Unreadable, match="loop finches"):
         unit_of_work.read(world.ports, "birds")

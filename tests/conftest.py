@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import typer.testing
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -27,7 +28,7 @@ certificates.INTERNET = Path(
 # it has frames without a file, for each of which all modules are gone through; those of a function's thread have none.
 inspect.modulesbyfile.update(dict.fromkeys(("<string>", "<frozen runpy>"), "builtins"))
 # Who runs a command makes the whole command line anew for it, which takes longer than most commands.
-typer.main.get_command = cache(typer.main.get_command)
+vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)  # no terminal's: a console keeps what stands there when it is imported
 

@@ -51,12 +51,15 @@ def test_floats_of_16_bits_are_numbers() -> None:
     assert Read(table(pa.array([np.float16("nan")] * 2, pa.float16()))).kinds["x"] == "nothing"
 
 
+PERIOD = {"ARROW:extension:name": "pandas.period", "ARROW:extension:metadata": '{"freq": "M"}'}
+
+
 def test_types_of_an_application_s_own_are_read_as_they_are_stored_or_told() -> None:
     """DuckDB and others call text JSON; what pandas.period counts, a file's reader need not know."""
     texts = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a": 1}', "{}"]))
     read = Read(table(texts))
     assert read.rows["x"] == ['{"a": 1}', "{}"] and not read.findings
-    field = pa.field("x", pa.int64(), metadata={"ARROW:extension:name": "pandas.period"})
+    field = pa.field("x", pa.int64(), metadata=PERIOD)
     months = pa.table([pa.array([648, 649]), pa.array([0, 1])], schema=pa.schema([field, ("n", pa.int64())]))
     told = Read(months)
     assert told.rows["x"] == [648, 649] and "'x' is of type 'pandas.period' in the file" in told.findings

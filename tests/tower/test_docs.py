@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +30,13 @@ data: {landing: landing/churn/, target: churned, id: customer_id}
 train: {pipeline: train.yml}
 serve: {endpoint: churn}
 """
+
+
+@cache
+def terminal() -> TyperGroup:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -80,8 +88,7 @@ def test_every_command_is_typed_as_the_terminal_takes_it(
             (tmp_path / value).mkdir(parents=True)
         elif option in ("--alerts", "--served"):
             (tmp_path / value).touch()
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
+    group = terminal()
     assert words[0] in group.commands, where
     try:
         group.commands[words[0]].make_context(words[0], words[1:])
@@ -112,8 +119,7 @@ def test_the_reference_of_commands_is_the_terminal_s() -> None:
 
 
 def test_the_list_of_commands_cuts_no_sentence() -> None:
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
+    group = terminal()
     context = group.context_class(group, info_name="driftloop", terminal_width=80)
     assert "..." not in group.get_help(context).partition("Commands:")[2]
 

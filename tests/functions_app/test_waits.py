@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import azure.functions as func
 import pytest
@@ -317,7 +318,7 @@ def asked_for(name: str) -> Any:  # Any: each trigger's own type
 @functools.cache
 def loaded() -> None:
     """What the first call of Azure in a process imports takes its time."""
-    with suppress(DependencyUnavailable):
+    with suppress(DependencyUnavailable), patch.dict(outermost.LIMITS_S, {"split": LIMIT_S}):
         functions()["split"].get_user_function()(asked_for("split"))
 
 

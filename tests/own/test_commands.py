@@ -52,10 +52,8 @@ def test_validate_loads_own_code_apart_and_says_where_it_fails(tmp_path: Path) -
     assert not (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize(
-    ("function", "more"),
-    [("wrong", ""), pytest.param("weighed", ", range: [0, 10]", marks=pytest.mark.soak)],
-)
+@pytest.mark.soak  # tests/loops/test_florist.py asks the same of a whole loop
+@pytest.mark.parametrize(("function", "more"), [("wrong", ""), ("weighed", ", range: [0, 10]")])
 def test_a_backtest_judges_by_own_code_and_draws_its_values(tmp_path: Path, function: str, more: str) -> None:
     past = tmp_path / "past"
     past.mkdir()

@@ -132,9 +132,8 @@ def judged(found: tuple[Check, ...], confidence: float = 0.95) -> list[tuple[Out
     return [(outcome, why.code) for outcome, why, _ in findings]
 
 
-@pytest.mark.parametrize(
-    "seed", [20, pytest.param(10, marks=pytest.mark.soak), pytest.param(30, marks=pytest.mark.soak)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [10, 20, 30])
 def test_an_honest_paired_test_and_one_of_two_samples_are_believed_and_a_tenth_of_it_is_not(
     seed: int,
 ) -> None:

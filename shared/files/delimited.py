@@ -175,7 +175,7 @@ class Delimited:
 
     def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
         if _holds(block, codecs.BOM_UTF8):  # of a file that was put behind another
-            block = _MARKS.sub(rb"\1", bytes(block))
+            block = self._unmarked(bytes(block))
         if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):
             raise Contradicted("", "escapes")
         if _holds(block, b'"'):
@@ -183,15 +183,29 @@ class Delimited:
         if self.layout.escapes:  # Arrow would take \N for N
             block = re.sub(rb"(?<![^,;\t|\r\n])\\N(?![^,;\t|\r\n])", b"", bytes(block))
         table = self._read(block, forms)
-        arrays = []
+        arrays, large = [], []
         for name, form in forms.items():
             column = table.column(str(self.columns.index(name)))
             arrays.append(self._converted(column, name, form) if convert else self._trimmed(column, name))
-            if convert and form.partial and form.kind == NUMBER and _is_large(arrays[-1]):
-                self._check_rounded(block, name)
+            if convert and form.partial and form.kind == NUMBER and _may_be_rounded(arrays[-1]):
+                large.append(name)
+        if large:
+            self._check_rounded(block, large)
         if convert:
             self._check_codes(block, forms)
         return pa.Table.from_arrays(arrays, names=list(forms))
+
+    def _unmarked(self, block: bytes) -> bytes:
+        """Without the marks that begin a row; a line within quotes may begin with one."""
+        signs = block
+        if self.layout.escapes:
+            signs = block.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+        kept, at, within = bytearray(), 0, 0
+        for found in _MARKS.finditer(block):
+            within += signs.count(b'"', at, found.start())
+            kept += block[at : found.end() if within % 2 else found.end(1)]
+            at = found.end()
+        return bytes(kept + block[at:])
 
     def _check_closed(self, block: bytes | memoryview) -> None:
         """Arrow takes all that follows a quote that is never closed for its value. An odd number of quotes shows it:
@@ -277,34 +291,34 @@ class Delimited:
             return column.cast(pa.timestamp("us", "UTC"))
         return self._trimmed(column, name) if pa.types.is_dictionary(column.type) else column
 
-    def _check_rounded(self, block: bytes | memoryview, name: str) -> None:
-        """Only first rows of the column were looked at, and a float may round what stands here."""
-        column = self._read(block, {name: TEXT}).column(str(self.columns.index(name)))
-        for chunk in column.chunks:
-            if pc.any(pc.match_substring_regex(chunk.dictionary, number_text.LONG)).as_py():
-                raise Contradicted(name, "rounded")
+    def _check_rounded(self, block: bytes | memoryview, names: list[str]) -> None:
+        """Only first rows of the columns were looked at, and a float may round what stands here."""
+        self._check_words(block, names, number_text.LONG, "rounded")
 
     def _check_codes(self, block: bytes | memoryview, forms: Mapping[str, Form]) -> None:
         """Arrow reads 007 as 7; leading zeros are codes, so that the column is none of numbers."""
         native = {n: f for n, f in forms.items() if f.native and f.kind in (INTEGER, NUMBER)}
         if not native or not _has_code(block, self.layout.separator):
             return
-        table = self._read(block, dict.fromkeys(native, TEXT))
-        for name in native:
-            column = table.column(str(self.columns.index(name)))
-            for chunk in column.chunks:
-                if pc.any(pc.match_substring_regex(trimmed(chunk).dictionary, number_text.CODE)).as_py():
-                    raise Contradicted(name, "codes")
+        self._check_words(block, list(native), number_text.CODE, "codes")
+
+    def _check_words(self, block: bytes | memoryview, names: list[str], pattern: str, what: str) -> None:
+        """That no value of these columns is written so."""
+        table = self._read(block, dict.fromkeys(names, TEXT))
+        for name in names:
+            for chunk in table.column(str(self.columns.index(name))).chunks:
+                if pc.any(pc.match_substring_regex(trimmed(chunk).dictionary, pattern)).as_py():
+                    raise Contradicted(name, what)
 
 
 def _arrow_type(form: Form) -> pa.DataType:
     return _NATIVE.get(form.kind, _WORDS) if form.native else _WORDS
 
 
-def _is_large(numbers: pa.ChunkedArray) -> bool:
-    """Whether some are beyond the whole numbers that a float keeps apart."""
+def _may_be_rounded(numbers: pa.ChunkedArray) -> bool:
+    """Whether some reach beyond the whole numbers that a float keeps apart; 2^53 + 1 is read as 2^53."""
     ends = pc.min_max(numbers).as_py()
-    return ends["min"] is not None and bool(ends["min"] < -EXACT or ends["max"] > EXACT)
+    return ends["min"] is not None and bool(ends["min"] <= -EXACT or ends["max"] >= EXACT)
 
 
 def _holds(block: bytes | memoryview, mark: bytes) -> bool:

@@ -264,7 +264,10 @@ class Sources:
             column = converted(column, name, part.forms[name]) if kind != STRING else column
         else:
             column = table.column(part.names[name])
-            if self.spec.nulls and _is_number(column.type):  # before it may become text, or a time
+            changes = column.type != wanted or isinstance(part.file, Parquet)
+            if (
+                self.spec.nulls and changes and _is_number(column.type)
+            ):  # before it may become text, or a time
                 column = without(column, self.spec.nulls)
             if isinstance(part.file, Parquet) and name in part.forms:
                 words = as_words(one_piece(column)).dictionary_encode()

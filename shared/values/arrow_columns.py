@@ -21,6 +21,7 @@ from shared.values.column_kinds import (
 
 _SURE_DIGITS = 15
 """A float64 holds so many decimal digits."""
+_DECIMAL_BITS = 128
 
 
 def canonical(kind: pa.DataType) -> str | None:
@@ -94,10 +95,21 @@ def as_text(column: pa.Array) -> pa.Array | None:
         return None
 
 
+def computable(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The same values: of floats of 16 bits, and of decimals of 32 and 64, Arrow computes hardly anything."""
+    kind = column.type
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if pa.types.is_decimal(kind) and kind.bit_width < _DECIMAL_BITS:
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    return column
+
+
 def as_words(column: pa.Array) -> pa.Array:
     """A column as text; whole floats without an exponent, as 20240131101500."""
+    column = computable(column)
     if pa.types.is_floating(column.type):
-        known = column.filter(pc.is_finite(column))
+        known = column.filter(pc.is_finite(column)).cast(pa.float64())
         whole = pc.and_(pc.equal(pc.floor(known), known), pc.less_equal(pc.abs(known), EXACT))
         if pc.all(whole, min_count=0).as_py():
             finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
@@ -115,7 +127,7 @@ class WideColumn:
         if is_bytes(column.type):
             self._text = self._text and as_text(column) is not None
             return
-        column = column.drop_null()
+        column = computable(column.drop_null())
         if not len(column):
             return
         if pa.types.is_uint64(column.type):
@@ -148,6 +160,7 @@ def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False)
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    column = computable(column)
     if pa.types.is_floating(column.type) and kind != NUMBER:
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     if column.null_count == len(column):  # whatever type it was written as

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -38,8 +39,7 @@ _SEEN_OF_WORDS = {
     "like times": date_text.LIKE,
     "formula": "^=.",
 }
-_LONG = 16
-_GROWN = r"^[+-]?\d{16,}(\.0*)?$"
+_FRACTION = re.compile("[.,]")
 _A_LOOK = 1000
 FEW = 3
 """So many different words among numbers may be marks of what is missing; more are text."""
@@ -84,9 +84,10 @@ class Look:
         """Whole numbers of many digits: those that float64 would change, and those beyond 64 bits."""
         self.rows["grown"] += sum(rows)
         for word, count in zip(words, rows, strict=True):
-            number = int(word.partition(".")[0])
+            digits = _FRACTION.split(word)[0]
+            number = int(digits)
             self.rows["rounded"] += count * (int(float(number)) != number)
-            if not -_LONGEST <= number < _LONGEST and "." not in word:
+            if not -_LONGEST <= number < _LONGEST and word == digits:
                 self.rows["beyond"] += count
                 self.odd.setdefault("beyond", word)
 
@@ -155,9 +156,13 @@ def _see_values(columns: Sequence[Seen]) -> None:
     looks, joined = [look for look, _, _ in columns], JoinedWords([column[1:] for column in columns])
     for look, rows in zip(looks, np.add.reduceat(joined.rows, joined.starts).tolist(), strict=True):
         look.values += rows
+    numbers: dict[str, Mask] = {}
     for what, pattern in _SEEN.items():
         matched = joined.matching(pattern)
         _see_sign(looks, joined, what, matched, matched if what == "code" else ~matched)
+        if what in number_text.GRAMMAR:
+            numbers[what] = matched
+    _see_exponents(looks, joined, numbers)
     if pc.any(pc.match_substring(joined.words, "E+")).as_py():
         shortened = joined.counts(joined.matching(number_text.SHORTENED))
         for look, rows in zip(looks, shortened, strict=True):
@@ -172,7 +177,7 @@ def _see_sign(looks: Sequence[Look], joined: JoinedWords, what: str, found: Mask
 
 
 def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
-    places = np.flatnonzero(mask(pc.greater_equal(pc.binary_length(joined.words), _LONG)))
+    places = np.flatnonzero(mask(pc.greater_equal(pc.binary_length(joined.words), number_text.LONG_DIGITS)))
     if not len(places):
         return
     words, column = joined.words.take(pa.array(places)), joined.column(places)
@@ -181,7 +186,7 @@ def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
     if grouped.any():
         bare = pc.replace_substring_regex(words, r"[^\d+-]", "")
         words = pc.if_else(pa.array(grouped), bare, words)
-    grown = grouped | mask(pc.match_substring_regex(words, _GROWN))
+    grown = mask(pc.match_substring_regex(words, number_text.LONG_WHOLE))
     for number in np.unique(column[fraction | grown]).tolist():
         own = column == number
         looks[number].rows["long fraction"] += int(joined.rows[places[own & fraction]].sum())
@@ -190,8 +195,6 @@ def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
 
 
 def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
-    if pc.any(pc.match_substring(joined.words, "e", ignore_case=True)).as_py():
-        _see_exponents(looks, joined)
     for place, (look, found) in enumerate(zip(looks, ranges(joined), strict=True)):
         look.clear_dates = look.dates.all = False
         look.odd.setdefault("truth", joined.words[int(joined.starts[place])].as_py())
@@ -202,12 +205,22 @@ def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
             look.odd.update({"no date": odd[0].as_py()} if len(odd) else {})
 
 
-def _see_exponents(looks: Sequence[Look], joined: JoinedWords) -> None:
-    """What may be a code, and what a float makes 0 of."""
-    with_e, small = (joined.matching(pattern) for pattern in (number_text.WITH_E, number_text.VANISHING))
-    small &= mask(pc.equal(pc.cast(number_text.plain(joined.words, POINT), pa.float64()), 0))
-    _see_sign(looks, joined, "with e", with_e, with_e)
-    _see_sign(looks, joined, "vanished", small, small)
+def _see_exponents(looks: Sequence[Look], joined: JoinedWords, numbers: Mapping[str, Mask]) -> None:
+    """What may be a code, and what a float makes 0 of, among the numbers of each style."""
+    powers = mask(pc.match_substring(joined.words, "e", ignore_case=True))
+    for style, fits in numbers.items():
+        places = np.flatnonzero(powers & fits)
+        if not len(places):
+            continue
+        words = joined.words.take(pa.array(places))
+        small = pc.match_substring_regex(words, number_text.VANISHING)
+        small = pc.and_(small, pc.equal(pc.cast(number_text.plain(words, style), pa.float64()), 0))
+        with_e = pc.match_substring_regex(words, number_text.WITH_E)
+        for what, found in (("with e", with_e), ("vanished", small)):
+            among = np.zeros_like(powers)
+            among[places[mask(found)]] = True
+            _see_sign(looks, joined, what, among, among)
+            powers &= ~among
 
 
 def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:

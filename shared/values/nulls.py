@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.values import date_text
+from shared.values.arrow_columns import computable
 from shared.values.column_kinds import ARROW, DATETIME
 from shared.values.word_sets import word_set
 
@@ -74,6 +75,7 @@ def _markers(words: pa.Array, known: tuple[str, ...]) -> pa.Array:
 def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array | pa.ChunkedArray:
     """A typed column without the numbers, times and truth values that a person says mean no value, however they are
     written."""
+    halves, column = pa.types.is_float16(column.type), computable(column)
     numbers = [number for text in said if (number := _number(text)) is not None]
     if pa.types.is_timestamp(column.type):
         times = (date_text.moment(text) for text in said)
@@ -85,17 +87,16 @@ def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array
     elif pa.types.is_integer(column.type):
         bits = column.type.bit_width
         least = -(2 ** (bits - 1)) if pa.types.is_signed_integer(column.type) else 0
-        held = (int(number) for number in numbers if least <= number < least + 2**bits)
-        meant = pa.array([whole for whole in held if whole in numbers], column.type)
+        held = (number for number in numbers if least <= number < least + 2**bits)
+        meant = pa.array([whole for number in held if (whole := int(number)) == number], column.type)
     elif pa.types.is_decimal(column.type):
         meant = pa.array([number for number in numbers if _fits(number, column.type)], column.type)
     elif pa.types.is_floating(column.type):
-        halves = pa.types.is_float16(column.type)
-        column = column.cast(pa.float32()) if halves else column
         kinds = (float, np.float16) if halves else (float, np.float32)  # what the fewer bits make of a number
         with np.errstate(over="ignore"):
             both = [float(kind(float(number))) for number in numbers for kind in kinds]
-        meant = pa.array(both, pa.float64())
+        meant = pa.array(both, pa.float64()).cast(column.type, safe=False)
+        meant = meant.filter(pc.is_finite(meant))  # too large for the fewer bits is not infinite
     else:
         return column
     gone = pc.is_in(column, value_set=meant.cast(column.type, safe=False))

@@ -36,25 +36,39 @@ VANISHING = r"[1-9].*[eE]-\d{3,}$"
 """May be too small for a 64-bit float."""
 SHORTENED = r"^-?\d(\.\d{1,5})?E\+(1[1-9]|[2-9]\d)$"
 """How Excel shows and exports numbers of twelve and more digits: all but six of them are lost."""
+LONG_DIGITS = 16
+"""Whole numbers of fewer are as exact as floats of 64 bits."""
 LONG_FRACTION = r"^[+-]?[0.,]*[1-9][.,' ]?(\d[.,' ]?){17,}$"
 """More digits than a 64-bit float keeps apart."""
-LONG = r"^[+-]?\d{16}(\d|$)"
-"""May be more than a 64-bit float keeps apart."""
 LONG_GROUPS = (
     rf"^[+-]?([1-9]\d{{0,2}}((,\d{{3}}){{5,}}|(\.\d{{3}}){{5,}}|({_GROUPS}\d{{3}}){{5,}})"
     r"|[1-9]\d?(,\d\d){6,},\d{3})$"
 )
-"""Whole numbers of sixteen digits and more, in groups."""
+"""Whole numbers of so many digits and more, in groups."""
+LONG_WHOLE = rf"^[+-]?\d{{{LONG_DIGITS},}}([.,]0*)?$|{LONG_GROUPS}"
+"""Whole numbers that may be more than a 64-bit float keeps apart, as 9007199254740993 and 9007199254740993.0."""
+LONG = f"{LONG_WHOLE}|{LONG_FRACTION}"
 INFINITE = r"(?i)^([+-]?inf(inity)?|[+-]?1\.#inf)$"
 
 _NUMBER = r"\d[\d.,'\s\x{a0}\x{2007}-\x{2009}\x{202f}\x{2019}]*"
-_MONEY = r"%|‰|[$€£¥₹₽₺₩₪฿₫₴₦₱₿¢]|[A-Z]{1,3}\$|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|lei|Rs\.?|Fr\.?|S/|руб\.?"
-_MEASURE = (
-    r"[kmg]|kg|mg|lbs?|oz|km|cm|mm|µm|ft|km/h|mph|m/s|ml|m²|m³|m2|m3|°[CF]?|[KMGT]i?B|kB|[KM]|Mio\.?|Mrd\.?|bn|ms|sec|min"
-    r"|h|hrs?|days?|kW|MW|k?Wh|MWh|mA|k?Hz|[MG]Hz|bar|k?Pa|hPa|psi|px|pcs|Stk\.?|pp|bps?|yrs?|years?"
-)
-_AROUND = rf"({_MONEY})"
-_BEHIND = rf"({_MONEY}|{_MEASURE})"
+_MONEY = "(" + "|".join((
+    "%|‰|[$€£¥₹₽₺₩₪฿₫₴₦₱₿¢]",
+    r"[A-Z]{1,3}\$|[A-Z]{3}",  # US$ EUR
+    r"[Kk]r\.?|zł|Kč|Ft|lei|Rs\.?|Fr\.?|S/|руб\.?",
+)) + ")"  # fmt: skip
+_MEASURE = "(" + "|".join((
+    "[kmg]|kg|mg|lbs?|oz",
+    "km|cm|mm|µm|ft|m²|m³|m2|m3|ml",
+    "km/h|mph|m/s",
+    "°[CF]?",
+    "[KMGT]i?B|kB",
+    r"[KM]|Mio\.?|Mrd\.?|bn",
+    "ms|sec|min|h|hrs?|days?|yrs?|years?",
+    "kW|MW|k?Wh|MWh|mA|k?Hz|[MG]Hz",
+    "bar|k?Pa|hPa|psi",
+    r"px|pcs|Stk\.?|pp|bps?",
+)) + ")"  # fmt: skip
+_BEHIND = f"({_MONEY}|{_MEASURE})"
 _DASH = "[+\u2212\u2013-]?"
 _NO_CENTS = r"[\x{2012}-\x{2015}-]{1,2}"
 """5,- and 5.— are prices without cents, and no negative numbers."""
@@ -62,35 +76,51 @@ UNSEEN = (
     "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
 """Signs of no width, which copies from pages and tables bring along."""
-DECORATED = (
-    rf"^{_DASH}\s?{_AROUND}\s?{_DASH}{_NUMBER}$|^{_DASH}{_NUMBER}\s?{_BEHIND}$|"
-    rf"^\(({_AROUND}\s?)?{_NUMBER}\s?{_BEHIND}?\)$|^{_AROUND}\s?\({_NUMBER}\)$|^{_NUMBER}\s?[\x{{2212}}-]$|"
-    rf"^[+\x{{2212}}\x{{2013}}-]\s+{_NUMBER}$|^({_MONEY}\s?)?{_DASH}{_NUMBER}[.,]{_NO_CENTS}(\s?{_MONEY})?$|"
-    rf"""^['"\x{{2018}}\x{{2019}}\x{{201c}}\x{{201d}}]{_DASH}{_NUMBER}['"\x{{2019}}\x{{201d}}]$"""
-)
+DECORATED = "^(" + "|".join((
+    rf"{_DASH}\s?{_MONEY}\s?{_DASH}{_NUMBER}",  # € 5, -$ 5, $ -5
+    rf"{_DASH}{_NUMBER}\s?{_BEHIND}",  # 5 %, 5 kg
+    rf"\(({_MONEY}\s?)?{_NUMBER}\s?{_BEHIND}?\)",  # (5), ($ 5), (5 €)
+    rf"{_MONEY}\s?\({_NUMBER}\)",  # $ (5)
+    rf"{_NUMBER}\s?[\x{{2212}}-]",  # 5-
+    rf"[+\x{{2212}}\x{{2013}}-]\s+{_NUMBER}",  # - 5
+    rf"({_MONEY}\s?)?{_DASH}{_NUMBER}[.,]{_NO_CENTS}(\s?{_MONEY})?",  # 5,- and CHF 5.— and 5,- kr
+    rf"""['"\x{{2018}}\x{{2019}}\x{{201c}}\x{{201d}}]{_DASH}{_NUMBER}['"\x{{2019}}\x{{201d}}]""",  # "5"
+)) + ")$"  # fmt: skip
 """Percentages, currencies, units, the parentheses and the minus behind of bookkeepers, quotes: text, unless a person
 says that they are numbers."""
-UNUSUAL = (
-    r"^[+-]?(\d{1,3}([_`\x{b4}\x{b7}\x{2bc}\x{2d9}\x{2018}\x{2032}\x{66c}\x{ff07}]\d{3})+([.,\x{66b}]\d+)?|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
-    r"|[+-]?\d[\d.,]*\+|[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*|[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}"
-    r"\x{ff10}-\x{ff19}][\p{Nd}.,\x{66b}\x{66c}]*|\d+ \d+/\d+|\d* ?[¼½¾⅓⅔⅛]"
-    rf"|{_NUMBER}(CR|DR|Cr\.?|Dr\.?)|\({_NUMBER}\)\s?{_MONEY}|{_DASH}\({_DASH}{_NUMBER}\)|\d{{1,3}}[.,]\d+\s?°?\s?[NSEW]"
-    rf"""|('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?|[{UNSEEN}]+{_DASH}{_NUMBER}[{UNSEEN}]*|{_DASH}{_NUMBER}[{UNSEEN}]+)$"""
-)
+UNUSUAL = "^[+-]?(" + "|".join((
+    r"\d{1,3}([_`\x{b4}\x{b7}\x{2bc}\x{2d9}\x{2018}\x{2032}\x{66c}\x{ff07}]\d{3})+([.,\x{66b}]\d+)?",  # 1_234
+    r"\d{1,4}(,\d{4})+",  # 1,0000, as in Japan
+    r"\d[\d.,]*[dD][+-]?\d+",  # 1.5D+03
+    r"\d[\d.,]*\s?[x×*]\s?10\^?[+-]?\d+",  # 1.5 x 10^3
+    r"[+-]?\d[\d.,]*\+",  # 5+
+    r"[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*",  # <5
+    r"[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}\x{ff10}-\x{ff19}]"
+    r"[\p{Nd}.,\x{66b}\x{66c}]*",  # digits of other scripts
+    r"\d+ \d+/\d+",  # 1 1/2
+    r"\d* ?[¼½¾⅓⅔⅛]",
+    rf"{_NUMBER}([CD]R|[CD]r\.?)",  # 5.00 CR
+    rf"\({_NUMBER}\)\s?{_MONEY}",  # (5) €
+    rf"{_DASH}\({_DASH}{_NUMBER}\)",  # (-5)
+    r"\d{1,3}[.,]\d+\s?°?\s?[NSEW]",  # 48.85N
+    rf"""('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?""",  # '5 ="5"
+    rf"[{UNSEEN}]+{_DASH}{_NUMBER}[{UNSEEN}]*",
+    rf"{_DASH}{_NUMBER}[{UNSEEN}]+",
+)) + ")$"  # fmt: skip
 """1_234 1.5D+03 <5 1 1/2 '5 ="5" digits of other scripts, and numbers with signs that nobody sees: read by nobody as
 numbers, and told."""
 
 
 def bare(words: pa.Array) -> pa.Array:
     """The numbers without what DECORATED allows around them."""
-    words = pc.replace_substring_regex(words, rf"(\d)([.,]){_NO_CENTS}(\s|$)", r"\1\20\3")
-    words = pc.replace_substring_regex(words, rf"^{_AROUND}\s?\((.*)\)$", r"-\2")
+    words = pc.replace_substring_regex(words, rf"(\d)([.,]){_NO_CENTS}(\s|{_MONEY}|$)", r"\1\20\3")
+    words = pc.replace_substring_regex(words, rf"^{_MONEY}\s?\((.*)\)$", r"-\2")
     words = pc.replace_substring_regex(words, r"^\((.*)\)$", r"-\1")
     words = pc.replace_substring_regex(words, r"^(.*?)\s?[\x{2212}-]$", r"-\1")
     words = pc.replace_substring_regex(
         words, r"""['"\x{2018}\x{2019}\x{201c}\x{201d}]$|^['"\x{2018}\x{201c}]""", ""
     )
-    words = pc.replace_substring_regex(words, rf"^({_DASH})\s?{_AROUND}\s?", r"\1")
+    words = pc.replace_substring_regex(words, rf"^({_DASH})\s?{_MONEY}\s?", r"\1")
     words = pc.replace_substring_regex(words, r"^([+\x{2212}\x{2013}-])\s+", r"\1")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(words, rf"\s?{_BEHIND}$", ""))
 

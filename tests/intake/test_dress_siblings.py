@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from shared.errors import InputRejected
+from shared.files.delimited import Delimited
 from shared.intake import DropFile, ReadSpec
 from shared.reader import profile_files
 from shared.reader.batches import open_sources
@@ -183,6 +184,9 @@ def test_what_fails_in_no_foreseen_way_is_no_drift(tmp_path: Path) -> None:
         (["5.-", "CHF 1'000.-"], [5.0, 1000.0]),
         (["1.234,-", "5,-- €"], [1234.0, 5.0]),
         (["5.—", "7.–"], [5.0, 7.0]),
+        (["€ 5,-", "kr 7,-"], [5.0, 7.0]),
+        (["5,- kr", "7,- €"], [5.0, 7.0]),
+        (["5,-€", "7,-kr"], [5.0, 7.0]),
         (["- 5", "\u2212 7.5"], [-5.0, -7.5]),
         (["5-", "5,5-"], [-5.0, -5.5]),
         (["₿ 5", "7¢"], [5.0, 7.0]),
@@ -196,10 +200,15 @@ def test_prices_without_cents_are_not_negative_and_blanks_part_no_minus(
     assert read.rows["x"] == numbers and "'—'" not in read.findings
 
 
-@pytest.mark.parametrize("value", ["5.00 CR", "7.00DR", "(5)%", "(-5)", "-(5)", "48.85N", "2,35° W"])
+@pytest.mark.parametrize("value", ["5.00 CR", "7.00DR", "(5)%", "(5) €", "(-5)", "-(5)", "48.85N", "2,35° W"])
 def test_other_signs_around_numbers_are_told(value: str) -> None:
     """CR and DR are how banks write what is due (credit, debit)."""
     assert "numbers in a form that is not read" in Read(column([value, value])).findings
+
+
+@pytest.mark.parametrize("word", ["DEU", "USD", "A$", "kr", "Fr", "lei", "Ft", "kg", "km/h"])
+def test_a_unit_without_a_number_is_no_number(word: str) -> None:
+    assert not Read(column([word, word])).findings
 
 
 @pytest.mark.parametrize("mark", "`´′ʼ＇‘")
@@ -220,12 +229,42 @@ def test_long_numbers_in_groups_are_as_exact_as_others(mark: str) -> None:
     assert "rounds" in Read(column([grouped(2**53 + 1), fraction])).findings
 
 
-@pytest.mark.parametrize("late", ["12345678901234567", "1234567890123456789.01"])
-def test_what_a_float_rounds_is_told_wherever_it_stands(late: str) -> None:
-    rows = ["0.5"] * 500
+@pytest.mark.parametrize(
+    ("late", "row"),
+    [
+        ("12345678901234567", "0.5"),
+        ("1234567890123456789.01", "0.5"),
+        ("9007199254740993", "0.5"),
+        ("-9007199254740993", "0.5"),
+        (" 9007199254740995", "0.5"),
+        ("9007199254740995.0", "0.5"),
+        ("9007199254740995,0", "0,5"),
+        ("9,007,199,254,740,995", "1,234.5"),
+        ("9.007.199.254.740.995", "1.234,5"),
+    ],
+)
+def test_what_a_float_rounds_is_told_wherever_it_stands(late: str, row: str) -> None:
+    rows = [row] * 500
     told = Read(column([late, *rows])).findings
     with mock.patch("shared.files.delimited.SAMPLE_BYTES", 400):
         assert told and Read(column([*rows, late])).findings == told
+
+
+def test_columns_of_large_numbers_are_parsed_again_at_once(tmp_path: Path) -> None:
+    names = [f"c{place}" for place in range(40)]
+    lines = [",".join(names), *[",".join(["1.5e20"] * 40)] * 90]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    sources = open_sources([DropFile(tmp_path / "t.csv", "t.csv", 1)], ReadSpec(target=""))
+    kinds = {name: sources.settled(name) for name in sources.found}
+    with mock.patch.object(Delimited, "_read", autospec=True, side_effect=Delimited._read) as parsed:
+        list(sources.batches(kinds))
+    whole = parsed.call_count
+    (tmp_path / "u.csv").write_text("\n".join(lines) + "\n")
+    with mock.patch("shared.files.delimited.SAMPLE_BYTES", 1_000):
+        sources = open_sources([DropFile(tmp_path / "u.csv", "u.csv", 1)], ReadSpec(target=""))
+    with mock.patch.object(Delimited, "_read", autospec=True, side_effect=Delimited._read) as parsed:
+        list(sources.batches(kinds))
+    assert parsed.call_count == whole + 1
 
 
 def test_digits_with_an_e_may_be_codes() -> None:
@@ -238,17 +277,44 @@ def test_digits_with_an_e_may_be_codes() -> None:
     assert "0 as a 64-bit float, for example '1e-400'" in Read(column(["1e-400", "0e-400"])).findings
 
 
+@pytest.mark.parametrize("beside", ["-", "7", "1,234.5", "1,5", "1.234,5"])
+def test_exponents_are_told_beside_whatever_makes_numbers(beside: str) -> None:
+    assert "say `text`" in Read(column(["12e45", beside, "7"])).findings
+    small = "1,5e-400" if beside == "1,5" else "1e-400"
+    assert f"0 as a 64-bit float, for example '{small}'" in Read(column([small, beside, "7"])).findings
+    assert not Read(column(["12e45 of it", "1e-400x", beside, "soon", "then", "never"])).findings
+
+
 @pytest.mark.parametrize(
     ("values", "said", "more"),
     [
         (pa.array([2**64 - 1, 1], pa.uint64()), str(2**64 - 1), {}),
         (pa.array([Decimal(10**30), Decimal(1)], pa.decimal128(38, 0)), str(10**30), {}),
+        (pa.array([Decimal("-9.99"), Decimal(1)], pa.decimal32(5, 2)), "-9.99", {}),
+        (pa.array([Decimal("-9.99"), Decimal(1)], pa.decimal64(17, 2)), "-9.99", {}),
+        (pa.array([Decimal(-999), Decimal(1)], pa.decimal64(12, 0)), "-999", {}),
+        (pa.array([Decimal("-9.99"), Decimal(1)], pa.decimal256(50, 2)), "-9.99", {}),
         (pa.array([-999.9, 1.0]).cast(pa.float16()), "-999.9", {}),
+        (pa.array([-1.0, 1_706_688_000.0], pa.float32()), "-1", {"columns": {"x": "time"}}),
+        (pa.array([-1, 20240], pa.float32()).cast(pa.float16()), "-1", {"columns": {"x": "time"}}),
         (pa.array([-1, 1_706_695_200]), "-1", {"columns": {"x": "time"}}),
         (pa.array([-1.0, 1_706_695_200.0]), "-1", {"columns": {"x": "time"}}),
         (pa.array([19000101, 20240131], pa.int32()), "19000101", {"columns": {"x": "time"}}),
     ],
-    ids=["uint64", "decimal", "half", "seconds", "floats of seconds", "dates"],
+    ids=[
+        "uint64",
+        "decimal",
+        "decimal32",
+        "decimal64",
+        "whole64",
+        "decimal256",
+        "half",
+        "floats of 32 bits",
+        "half of days",
+        "seconds",
+        "floats of seconds",
+        "dates",
+    ],
 )
 def test_a_typed_number_that_means_no_value_does_whatever_its_column_becomes(
     values: pa.Array, said: str, more: dict[str, Any]
@@ -259,6 +325,9 @@ def test_a_typed_number_that_means_no_value_does_whatever_its_column_becomes(
 
 def test_a_number_of_few_bits_is_no_other_that_is_said() -> None:
     assert Read(table(pa.array([5, 1], pa.int8())), nulls=("261", "-251", "5.5")).rows["x"] == [5, 1]
+    for kind in (pa.float64(), pa.float32(), pa.float16()):
+        with pytest.raises(InputRejected, match="infinite"):
+            Read(table(pa.array([float("inf"), 1.5]).cast(kind)), nulls=("1.7976931348623157e308",))
 
 
 # --- text that looks like something else -----------------------------------------------------------
@@ -337,6 +406,8 @@ def test_a_mark_where_files_were_put_together_is_no_part_of_a_value() -> None:
         read = Read(one.encode(encoding) + more.encode("utf-8" if encoding[-3:] == "sig" else encoding))
         assert read.rows == {"w": ["a", "b", "c,d"], "x": [1, 2, 3]} and not read.findings
     assert Read("x,w\n1,a\n" + "\ufeff2,b\n" * 3).kinds["x"] == "integer"
+    within = Read('x,w\n1,"a\n\ufeffb"\n\ufeff2,"c\n\ufeff\ufeffd"\n\ufeff3,e\n')
+    assert within.rows == {"x": [1, 2, 3], "w": ["a\n\ufeffb", "c\n\ufeff\ufeffd", "e"]}
 
 
 def test_a_file_that_r_wrote_with_blanks_is_told_with_what_helps() -> None:

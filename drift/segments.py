@@ -5,6 +5,7 @@ Of many rows of one value a sample is counted, so that segments cost no more the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,15 @@ OTHERS = "(others)"
 
 MOST_ROWS = 5_000
 """Rows of a segment that are counted; of more, so many by chance."""
+
+
+_SECONDS = {
+    "day": Decimal(86_400),
+    "s": Decimal(1),
+    "ms": Decimal("1e-3"),
+    "us": Decimal("1e-6"),
+    "ns": Decimal("1e-9"),
+}
 
 
 class Counting(Protocol):
@@ -170,10 +180,19 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
     words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
     try:
         found = words.dictionary.to_pylist()
-    except OverflowError:  # a time of a year that Python does not have
-        found = words.dictionary.cast(pa.string()).to_pylist()
+    except OverflowError:
+        found = [*map(_plain, words.dictionary)]
     names = [segment_names.segment_name(value) for value in found]
     return names, np.asarray(words.indices, np.int64)
+
+
+def _plain(value: pa.Scalar) -> object:
+    """As Python has it; a time of a year that it does not have in seconds: Arrow writes some in another year."""
+    try:
+        return value.as_py()
+    except OverflowError:
+        unit = "day" if pa.types.is_date32(value.type) else getattr(value.type, "unit", "ms")
+        return f"{(value.value * _SECONDS[unit]).normalize():f} seconds since 1970"
 
 
 def _small(profile: Profile) -> Profile:

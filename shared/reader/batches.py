@@ -280,10 +280,9 @@ class Sources:
 
 def _where(part: Part | None, name: str, odd: str) -> str:
     """The file, the column and, where it is known, the line of a value that is not what a person says."""
-    file = f"{quoted(part.file.name)}: " if part else ""
-    line = ""
-    if odd and part and isinstance(part.file, Delimited):
-        line = part.file.line_of(part.names.get(name, name), odd)
+    here = part if part and (not odd or part.holds(name, odd)) else None
+    file = f"{quoted(here.file.name)}: " if here else ""
+    line = here.line_of(name, odd) if here and odd else ""
     return f"{file}column {quoted(name)} holds " + (
         f"{quoted(odd)}{line}, which is" if odd else "a value that is"
     )
@@ -500,7 +499,7 @@ def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
 def _spoilt(part: Part, name: str) -> Exception:
     look = part.looks[name]
     odd = look.odd.get(POINT) or look.odd.get("beyond", "")
-    line = part.file.line_of(part.names[name], odd) if isinstance(part.file, Delimited) else ""
+    line = part.line_of(name, odd)
     column = f"{quoted(part.file.name)}: column {quoted(name)}"
     if nfc(odd) == name:
         return rejected("unparsable-numbers", f"{column} holds its own name{line}: a header among the rows")

@@ -71,9 +71,8 @@ class Folded:
         """The bucket of each value; those beyond the ends share the first and the last."""
         with np.errstate(over="ignore"):
             away = values - self.middle
-        below = away.view(np.int64) >> 63  # all bits of it, or none
-        np.abs(away, out=away)
-        with np.errstate(over="ignore"):
+            below = away.view(np.int64) >> 63  # all bits of it, or none
+            np.abs(away, out=away)
             away += self.scale
         place = away.view(np.int64)
         place >>= self.shift

@@ -16,6 +16,7 @@ from . import segment_names
 from .arrays import Ints
 from .errors import DataError
 from .grid import Grid, thin
+from .kinds import is_number
 from .profiles import By, ColumnProfile, Profile
 from .row_sample import RowSample
 
@@ -149,13 +150,9 @@ class Segments:
         return name
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
 def _settled(column: str, values: pa.ChunkedArray) -> By:
     """By each value, or by bands between the quartiles of these first rows."""
-    if not _is_number(values.type) or len(values.unique()) <= segment_names.MOST_VALUES:
+    if not is_number(values.type) or len(values.unique()) <= segment_names.MOST_VALUES:
         return By(column)
     known = _numbers(values)
     known = known[np.isfinite(known)]
@@ -170,7 +167,7 @@ def _numbers(values: pa.ChunkedArray) -> Any:
 
 def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
     """The segments' values, and which of them each row has."""
-    if by.edges and _is_number(values.type):
+    if by.edges and is_number(values.type):
         numbers = _numbers(values)
         names = segment_names.bands(by.edges)
         bands = np.searchsorted(by.edges, numbers, side="left").astype(np.int64)

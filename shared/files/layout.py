@@ -30,6 +30,7 @@ _MOST_ABOVE = 30
 _SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
 _BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
+_NUMBER = re.compile("|".join(number_text.GRAMMAR.values()))
 _COMMENTS = ("#", "//", "%", "--", ";")
 
 
@@ -323,7 +324,7 @@ def is_value(word: str) -> bool:
 
 def _kind(word: str) -> str:
     """What a word is that is seldom a name: a number, a time or a truth value; empty for any other."""
-    if any(re.match(form, word) for form in number_text.GRAMMAR.values()):
+    if _NUMBER.match(word):
         return "number"
     if word[:1].isalnum() and any(map(str.isdigit, word)) and date_text.is_date(word):
         return "time"

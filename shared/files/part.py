@@ -300,7 +300,7 @@ def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
             continue
         look = part.looks[name]
         if kind in (NUMBER, INTEGER):
-            odd = no_number(look)
+            odd = no_number(look) or look.odd.get("code") or look.odd.get("beyond", "")
         else:
             odd = look.odd.get({DATETIME: "no date", BOOLEAN: "truth"}.get(kind, ""), "")
         if odd and part.holds(name, odd):
@@ -309,9 +309,8 @@ def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
 
 
 def no_number(look: Look) -> str:
-    """A value that keeps a column from being numbers in the style that most of its values have."""
-    style = POINT if look.rows[POINT] >= look.rows[COMMA] else COMMA
-    return next((look.odd[sign] for sign in (style, "code", "beyond") if look.odd.get(sign)), "")
+    """A value that is no number in the style that most values have; empty where all are."""
+    return look.odd.get(POINT if look.rows[POINT] >= look.rows[COMMA] else COMMA, "")
 
 
 SAID_NUMBERS = ("number", "number-point", "number-comma")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,16 @@ from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
 from shared.files.layout import is_value, nfc
 from shared.files.parquet import Parquet
-from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, odd_value, open_parts
+from shared.files.part import (
+    SAID_NUMBERS,
+    SAID_TIMES,
+    Part,
+    first_looks,
+    is_index,
+    no_number,
+    odd_value,
+    open_parts,
+)
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
@@ -34,7 +42,6 @@ from shared.values.column_kinds import (
 )
 from shared.values.forms import TEXT, Form, NoTime, decided, like_times, settle, shown, spoilt, still
 from shared.values.nulls import without
-from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
 
 _WORDS_SAID = ("text", "id", "category")
@@ -466,9 +473,16 @@ def _settle(sources: Sources) -> None:
             sources.found[name] = kind
 
 
-def _forms(part: Part, said: Mapping[str, str], known: Mapping[str, str], **more: Any) -> dict[str, Form]:
+def _forms(
+    part: Part,
+    said: Mapping[str, str],
+    known: Mapping[str, str],
+    hints: Mapping[str, str] | None = None,
+    *,
+    final: bool = False,
+) -> dict[str, Form]:
     try:
-        return settle(part.looks, part.separator, said, known, **more)
+        return settle(part.looks, part.separator, said, known, hints=hints, final=final)
     except NoTime as odd:
         raise rejected("no-time", f"{_where(part, odd.column, odd.value)} not a time") from odd
 
@@ -498,12 +512,12 @@ def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
 
 def _spoilt(part: Part, name: str) -> Exception:
     look = part.looks[name]
-    odd = look.odd.get(POINT) or look.odd.get("beyond", "")
+    odd = no_number(look) or look.odd.get("beyond", "")
     line = part.line_of(name, odd)
     column = f"{quoted(part.file.name)}: column {quoted(name)}"
     if nfc(odd) == name:
         return rejected("unparsable-numbers", f"{column} holds its own name{line}: a header among the rows")
-    beyond = "" if look.odd.get(POINT) else ", which 64 bits do not hold"
+    beyond = "" if no_number(look) else ", which 64 bits do not hold"
     share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}{beyond}"
     return rejected("unparsable-numbers", f"{column} holds {share}")
 

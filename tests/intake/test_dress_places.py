@@ -136,6 +136,12 @@ def test_what_made_text_of_numbers_is_no_number_of_their_style(
     assert f"was number and is string now: {odd} of 'b.csv'" in str(refused.value)
 
 
+@pytest.mark.parametrize("odd", ["abc", "1,234.5"])
+def test_a_word_among_decimal_commas_is_named_and_no_number(odd: str) -> None:
+    with pytest.raises(InputRejected, match=f"among them '{odd}' in line 502"):
+        Read(column(["1,5"] * 500 + [odd]))
+
+
 # --- times that no calendar of Python's has ----------------------------------------------------------
 
 

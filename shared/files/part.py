@@ -82,6 +82,11 @@ class Part:
             return ""
         return self.file.line_of(self.names[name], value)
 
+    def no_number(self, name: str) -> str:
+        """A value that is no number in the style that most of a column's have; empty where all are."""
+        look = self.looks[name]
+        return look.odd.get(POINT if look.rows[POINT] >= look.rows[COMMA] else COMMA, "")
+
     def leave_out(self, name: str) -> None:
         """Read this column no more."""
         self.names.pop(name, None)
@@ -300,17 +305,12 @@ def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
             continue
         look = part.looks[name]
         if kind in (NUMBER, INTEGER):
-            odd = no_number(look) or look.odd.get("code") or look.odd.get("beyond", "")
+            odd = part.no_number(name) or look.odd.get("code") or look.odd.get("beyond", "")
         else:
             odd = look.odd.get({DATETIME: "no date", BOOLEAN: "truth"}.get(kind, ""), "")
         if odd and part.holds(name, odd):
             return f": {quoted(odd)}{part.line_of(name, odd)} of {quoted(part.file.name)}"
     return ""
-
-
-def no_number(look: Look) -> str:
-    """A value that is no number in the style that most values have; empty where all are."""
-    return look.odd.get(POINT if look.rows[POINT] >= look.rows[COMMA] else COMMA, "")
 
 
 SAID_NUMBERS = ("number", "number-point", "number-comma")

@@ -14,16 +14,7 @@ from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
 from shared.files.layout import is_value, nfc
 from shared.files.parquet import Parquet
-from shared.files.part import (
-    SAID_NUMBERS,
-    SAID_TIMES,
-    Part,
-    first_looks,
-    is_index,
-    no_number,
-    odd_value,
-    open_parts,
-)
+from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, odd_value, open_parts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.met import Met
 from shared.values import index_columns
@@ -457,7 +448,7 @@ def _settle(sources: Sources) -> None:
     agreed = _agreed(((name, decided(look)) for name, look in looks), "")
     hints = {**still(spec.hints, agreed), **agreed}
     for part in sources.parts:
-        part.forms = _forms(part, said, known, hints=hints, final=True)
+        part.forms = _forms(part, said, known, hints)
         part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
         part.forms |= {name: replace(part.forms[name], partial=True) for name in part.partial}
         for name, form in part.forms.items():
@@ -474,15 +465,10 @@ def _settle(sources: Sources) -> None:
 
 
 def _forms(
-    part: Part,
-    said: Mapping[str, str],
-    known: Mapping[str, str],
-    hints: Mapping[str, str] | None = None,
-    *,
-    final: bool = False,
+    part: Part, said: Mapping[str, str], known: Mapping[str, str], hints: Mapping[str, str] | None = None
 ) -> dict[str, Form]:
     try:
-        return settle(part.looks, part.separator, said, known, hints=hints, final=final)
+        return settle(part.looks, part.separator, said, known, hints=hints, final=hints is not None)
     except NoTime as odd:
         raise rejected("no-time", f"{_where(part, odd.column, odd.value)} not a time") from odd
 
@@ -512,12 +498,12 @@ def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
 
 def _spoilt(part: Part, name: str) -> Exception:
     look = part.looks[name]
-    odd = no_number(look) or look.odd.get("beyond", "")
+    odd = part.no_number(name) or look.odd.get("beyond", "")
     line = part.line_of(name, odd)
     column = f"{quoted(part.file.name)}: column {quoted(name)}"
     if nfc(odd) == name:
         return rejected("unparsable-numbers", f"{column} holds its own name{line}: a header among the rows")
-    beyond = "" if no_number(look) else ", which 64 bits do not hold"
+    beyond = "" if part.no_number(name) else ", which 64 bits do not hold"
     share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}{beyond}"
     return rejected("unparsable-numbers", f"{column} holds {share}")
 

@@ -21,8 +21,7 @@ from shared.values.column_kinds import ARROW, DATETIME, infinite
 from shared.values.texts import Contradicted
 
 _TAG_LENGTH = 250
-_ARROW_YEARS = 9 * 10**17
-"""Microseconds around 1970 of years that fit 16 bits, as Arrow writes them; of others it writes another."""
+_ARROW_YEARS = 9 * 10**17  # microseconds; of a year beyond 16 bits Arrow writes another
 
 
 def read(files: Sequence[DropFile], spec: ReadSpec, output: Folder) -> Reading:

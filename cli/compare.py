@@ -208,17 +208,19 @@ def _named(path: Path) -> Iterator[None]:
     """Errors say which of the two it is: files of two folders are often called alike."""
     from drift import DataError
     from shared.errors import ConfigurationError, DriftloopError, InputRejected
-    from shared.intake.rejections import rejected
+    from shared.intake.rejections import quoted, rejected
 
     try:
         yield
     except (DataError, InputRejected) as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    except (DriftloopError, OSError, MemoryError):
+    except (DriftloopError, OSError):
         raise
-    # Bytes fail in ways that no list foresees: nothing was compared, which is no drift.
+    # Bytes fail in ways that no list foresees, and broken ones ask for memory that nobody has: nothing was compared,
+    # which is no drift.
     except Exception as error:
-        raise rejected("unreadable", f"{path} cannot be read ({type(error).__name__})") from error
+        why = f" {quoted(str(error))}" if str(error) else ""
+        raise rejected("unreadable", f"{path} cannot be read ({type(error).__name__}){why}") from error
 
 
 def _stored(path: Path) -> Profiled | None:

@@ -103,7 +103,7 @@ class CountsBuilder:
         if len(self._rows) > KEEP:
             self._shrink(KEEP)
         keys = self._in_order()
-        return Counts(tuple(keys), _of(self._rows, keys), self._buckets, self._error)
+        return Counts(tuple(keys), _rows_of(self._rows, keys), self._buckets, self._error)
 
     def _in_order(self) -> list[str]:
         """The most frequent first, those that are as frequent by name."""
@@ -130,7 +130,7 @@ class CountsBuilder:
         return self._buckets
 
 
-def _of(rows: Mapping[str, int], keys: Sequence[str]) -> Ints:
+def _rows_of(rows: Mapping[str, int], keys: Sequence[str]) -> Ints:
     """The rows of these categories, 0 where there is none."""
     return np.fromiter(map(rows.get, keys, repeat(0)), np.int64, len(keys))
 
@@ -148,7 +148,7 @@ def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:
     held = [dict(zip(c.keys, c.counts.tolist(), strict=True)) for c in (first, second)]
     if first.closed and second.closed:
         keys = list(first.keys) + [k for k in second.keys if k not in held[0]]
-        return keys, _of(held[0], keys), _of(held[1], keys)
+        return keys, _rows_of(held[0], keys), _rows_of(held[1], keys)
     told = [k for k in held[0] if second.closed or k in held[1]]
     told += [k for k in held[1] if k not in held[0] and first.closed]
     known = set(told)
@@ -158,5 +158,5 @@ def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:
         for key, number in rows.items():
             if key not in known:
                 rest[bucket(key)] += number
-        cells.append(np.concatenate([_of(rows, told), rest]))
+        cells.append(np.concatenate([_rows_of(rows, told), rest]))
     return told + [""] * BUCKETS, cells[0], cells[1]

@@ -30,13 +30,15 @@ class Affine:
         """A map that spends its buckets between the outermost edges but so many."""
         low, high = float(edges[cut]), float(edges[-1 - cut])
         low, high = (low, high) if high > low else (float(edges[0]), float(edges[-1]))
-        step = (_BUCKETS - 3) / (high - low) if high > low else 0.0
+        step = (_BUCKETS - 3) / (high - low) if high > low else 0.0  # 0 where the distance overflows
         step = step if np.isfinite(step) else 0.0
         return cls(low - 1 / step if step else low, step)
 
     def buckets(self, values: Floats) -> Ints:
         """The bucket of each value; those beyond the ends share the first and the last."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        if not self.step:  # an endless distance would be no number times 0
+            return np.zeros(len(values), np.int64)
+        with np.errstate(over="ignore"):
             place = values - self.low
             place *= self.step
         np.clip(place, 0.0, _BUCKETS - 1.0, out=place)
@@ -56,7 +58,8 @@ class Folded:
     def over(cls, edges: Floats) -> "Folded":
         """The finest such map that gives each side of the middle half of the buckets."""
         middle = float(edges[len(edges) // 2])
-        away = np.abs(edges - middle)
+        with np.errstate(over="ignore"):
+            away = np.abs(edges - middle)
         scale = float(np.median(away)) / 8 or float(away.max()) or 1.0
         ends = np.array([scale, float(away.max()) + scale]).view(np.int64)
         shift = 0
@@ -66,10 +69,11 @@ class Folded:
 
     def buckets(self, values: Floats) -> Ints:
         """The bucket of each value; those beyond the ends share the first and the last."""
-        away = values - self.middle
-        below = away.view(np.int64) >> 63  # all bits of it, or none
-        np.abs(away, out=away)
-        away += self.scale
+        with np.errstate(over="ignore"):
+            away = values - self.middle
+            below = away.view(np.int64) >> 63  # all bits of it, or none
+            np.abs(away, out=away)
+            away += self.scale
         place = away.view(np.int64)
         place >>= self.shift
         place -= self.first
@@ -92,8 +96,11 @@ class Cells:
 
     def __init__(self, edges: Floats, rows: Ints) -> None:
         self._edges = edges
-        maps: list[Affine | Folded] = [Affine.over(edges, len(edges) // 100), Affine.over(edges)]
-        maps.append(Folded.over(edges))
+        maps: list[Affine | Folded] = [
+            Affine.over(edges, len(edges) // 100),
+            Affine.over(edges),
+            Folded.over(edges),
+        ]
         self._map = min(maps, key=lambda map_: max(_crowded(map_.buckets(edges), rows), _CROWDED))
         number = np.bincount(self._map.buckets(edges), minlength=_BUCKETS)
         kind = np.int16 if len(edges) < np.iinfo(np.int16).max else np.int64  # small tables stay in the cache

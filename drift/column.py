@@ -202,7 +202,7 @@ class ColumnBuilder:
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column, self.name, present)
         self._grid("values").add(seconds)
-        hours, rows = _tally_hours(seconds)
+        hours, rows = _tally_hours(seconds)  # the last to see the seconds: it makes hours of them
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())

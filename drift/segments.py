@@ -5,6 +5,7 @@ Of many rows of one value a sample is counted, so that segments cost no more the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from . import segment_names
 from .arrays import Ints
 from .errors import DataError
 from .grid import Grid, thin
+from .kinds import is_number
 from .profiles import By, ColumnProfile, Profile
 from .row_sample import RowSample
 
@@ -31,6 +33,15 @@ OTHERS = "(others)"
 
 MOST_ROWS = 5_000
 """Rows of a segment that are counted; of more, so many by chance."""
+
+
+_SECONDS = {
+    "day": Decimal(86_400),
+    "s": Decimal(1),
+    "ms": Decimal("1e-3"),
+    "us": Decimal("1e-6"),
+    "ns": Decimal("1e-9"),
+}
 
 
 class Counting(Protocol):
@@ -139,13 +150,9 @@ class Segments:
         return name
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
 def _settled(column: str, values: pa.ChunkedArray) -> By:
     """By each value, or by bands between the quartiles of these first rows."""
-    if not _is_number(values.type) or len(values.unique()) <= segment_names.MOST_VALUES:
+    if not is_number(values.type) or len(values.unique()) <= segment_names.MOST_VALUES:
         return By(column)
     known = _numbers(values)
     known = known[np.isfinite(known)]
@@ -160,7 +167,7 @@ def _numbers(values: pa.ChunkedArray) -> Any:
 
 def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
     """The segments' values, and which of them each row has."""
-    if by.edges and _is_number(values.type):
+    if by.edges and is_number(values.type):
         numbers = _numbers(values)
         names = segment_names.bands(by.edges)
         bands = np.searchsorted(by.edges, numbers, side="left").astype(np.int64)
@@ -170,10 +177,19 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
     words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
     try:
         found = words.dictionary.to_pylist()
-    except OverflowError:  # a time of a year that Python does not have
-        found = words.dictionary.cast(pa.string()).to_pylist()
+    except OverflowError:
+        found = [*map(_plain, words.dictionary)]
     names = [segment_names.segment_name(value) for value in found]
     return names, np.asarray(words.indices, np.int64)
+
+
+def _plain(value: pa.Scalar) -> object:
+    """As Python has it; a time of a year that it does not have in seconds: Arrow writes some in another year."""
+    try:
+        return value.as_py()
+    except OverflowError:
+        unit = "day" if pa.types.is_date32(value.type) else getattr(value.type, "unit", "ms")
+        return f"{(value.value * _SECONDS[unit]).normalize():f} seconds since 1970"
 
 
 def _small(profile: Profile) -> Profile:

@@ -16,8 +16,8 @@ from .grid import CELLS, EMPTY, Finite, Grid, add, as_they_are, count, exactly, 
 from .sums import Sums
 
 _UNSORTED_ROWS = 16_384  # below, sorting costs less than tables
-_SPAN = 65_536
-_EXACT = 2.0**53
+_SPAN = 65_536  # integers that lie closer together are counted by one table
+_EXACT = 2.0**53  # below, sums of integers are exact in a float
 
 
 class Tally:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from shared.errors import InputRejected
 from shared.files.drop_files import Limits
@@ -27,6 +30,7 @@ _MOST_ABOVE = 30
 _SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
 _BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
+_NUMBER = re.compile("|".join(number_text.GRAMMAR.values()))
 _COMMENTS = ("#", "//", "%", "--", ";")
 
 
@@ -52,6 +56,8 @@ class Layout:
     other: str = ""
     """Of a table of one column: a sign, or several of it in a row, that each line holds as often: it may be the
     separator, a usual one where quotes stand around whole lines."""
+    sep_helps: bool = False
+    """The header holds `other` as often as the rows do, so that a line `sep=` makes a table of them."""
 
 
 def layout(source: Text, limits: Limits, target: str) -> Layout:
@@ -187,6 +193,7 @@ class _Head:
         _check_width(columns, self._name, limits)
         last = place + 1 if rows[place + 1 :] and _underlines(rows[place + 1], names) else place
         end = self._spans[last][1]
+        other, sep_helps = self._other(place) if len(columns) == 1 else ("", False)
         return Layout(
             separator=separator,
             columns=columns,
@@ -195,7 +202,8 @@ class _Head:
             trailing=trailing,
             escapes=self._escapes,
             returns="\n" not in self._text and "\r" in self._text,
-            other=self._other(place) if len(columns) == 1 else "",
+            other=other,
+            sep_helps=sep_helps,
             above=tuple(
                 line
                 for at, (a, b) in enumerate(self._spans[: last + 1])
@@ -203,16 +211,16 @@ class _Head:
             ),
         )
 
-    def _other(self, place: int) -> str:
+    def _other(self, place: int) -> tuple[str, bool]:
+        """`Layout.other` and `Layout.sep_helps`."""
         lines = [line for a, b in self._spans[place:] if (line := self._text[a:b].strip())]
         for mark in SEPARATORS + _OTHERS if len(lines) > 1 else "":
             runs = [[run[0] for run in re.finditer(re.escape(mark) + "+", line)] for line in lines]
             counts = [*map(len, runs)]
             if runs[0] and len({*counts[1:]}) == 1 and counts[1] - counts[0] in (0, 1):  # R names its rows
                 longest = max(itertools.chain.from_iterable(runs), key=len)
-                # Where the header has one fewer, `sep=` does not help; nor does it with a run of several.
-                return longest if counts[0] == counts[1] else 2 * longest
-        return ""
+                return longest, counts[0] == counts[1]
+        return "", False
 
     def _header(self, rows: list[list[str]]) -> int:
         """The first record that is as wide as the rows; what stands above it must be titles or comments."""
@@ -264,30 +272,49 @@ def _is_words(row: list[str]) -> bool:
 
 
 def _underlines(row: list[str], names: list[str]) -> bool:
-    """Whether dashes stand below each name, as sqlcmd writes them; a single one could say that there is no value."""
-    return len(row) == len(names) < len("".join(row)) and all(field and not field.strip("-") for field in row)
+    """Whether dashes stand below each name, as long as it and longer, as sqlcmd writes them; one or two alone could say
+    that there is no value."""
+    below, rest = row[: len(names)], row[len(names) :]
+    if len(below) < len(names) or any(rest) or "".join(below).strip("-"):
+        return False
+    fits = all(field and len(field) >= len(name) for field, name in zip(below, names, strict=True))
+    return fits and max(map(len, below)) > 2
 
 
 def _are_values(names: list[str], body: list[list[str]]) -> bool:
-    """Whether the first line is a row: above each column of numbers, times or truth values stands one of these, and the
-    numbers count nothing."""
-    above = [_kind(name) for name in names]
+    """Whether the first line is a row: above each column of numbers, times or truth values stands one of these, and not
+    as names do: two truth values (pandas.get_dummies), or numbers that count."""
     rows = [row for row in body if len(row) == len(names)]
-    if not any(above) or not rows:
-        return False
-    columns = [[*filter(None, values)] for values in zip(*rows, strict=True)]
-    kinds = [{*map(_kind, values)} for values in columns]
-    places = [place for place, found in enumerate(kinds) if len(found) == 1 and "" not in found]
-    if not places or any({above[place]} != kinds[place] for place in places):
-        return False
-    if any(above[place] != "number" or not _is_number(names[place]) for place in places):
+    found: dict[str, list[str]] = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=False):
+        if kind := _kind_of_all(values):
+            if _kind(name) != kind:
+                return False
+            found.setdefault(kind, []).append(name)
+    truths, numbers = [word.lower() for word in found.get("truth", ())], found.get("number", [])
+    if "time" in found or len(truths) > len({*truths}):
         return True
-    numbers = [float(names[place]) for place in places]
-    steps = {after - before for before, after in itertools.pairwise(numbers)}
-    rising = len(steps) == 1 and (
-        min(steps) == 1 or (min(steps) > 0 and len(numbers) > 2)
-    )  # 0, 1, 2 and 10, 20, 30
-    return not rising and not (len(numbers) == 1 and re.fullmatch(r"(19|20)\d\d", names[places[0]]))
+    return bool(numbers) and not _count_up(numbers)
+
+
+def _kind_of_all(values: Iterable[str]) -> str:
+    """The kind of all values that are not empty; empty where they differ. Most columns are told by a first few."""
+    kinds = map(_kind, filter(None, values))
+    first = next(kinds, "")
+    return first if first and all(kind == first for kind in kinds) else ""
+
+
+def _count_up(numbers: list[str]) -> bool:
+    """Whether numbers can be names: a year alone, or in one of the forms 0, 1, 2 and 10, 20, 30 and 0,1 0,2 0,3."""
+    if len(numbers) == 1:
+        return re.fullmatch(r"(19|20)\d\d", numbers[0]) is not None
+    for style, form in number_text.GRAMMAR.items():
+        if all(re.match(form, number) for number in numbers):
+            plain = map(float, number_text.plain(pa.array(numbers), style).to_pylist())
+            first, *more = (after - before for before, after in itertools.pairwise(plain))
+            if all(math.isclose(step, first) for step in more) and (first == 1 or (first > 0 and more)):
+                return True
+    return False
 
 
 def is_value(word: str) -> bool:
@@ -297,15 +324,11 @@ def is_value(word: str) -> bool:
 
 def _kind(word: str) -> str:
     """What a word is that is seldom a name: a number, a time or a truth value; empty for any other."""
-    if any(re.match(form, word) for form in number_text.GRAMMAR.values()):
+    if _NUMBER.match(word):
         return "number"
     if word[:1].isalnum() and any(map(str.isdigit, word)) and date_text.is_date(word):
         return "time"
     return "truth" if word.lower() in ("true", "false") else ""
-
-
-def _is_number(word: str) -> bool:
-    return re.match(number_text.PLAIN, word) is not None
 
 
 def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:

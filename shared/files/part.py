@@ -22,11 +22,11 @@ from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
 from shared.values import index_columns
-from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, NUMBER, STRING
+from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, NUMBER, STRING, join
 from shared.values.evidence import Look, Seen, see_all
 from shared.values.forms import Form
 from shared.values.nulls import ALWAYS
-from shared.values.number_text import POINT
+from shared.values.number_text import COMMA, POINT
 from shared.values.texts import Contradicted
 
 
@@ -71,6 +71,21 @@ class Part:
             return not self.file.rows
         seen = (look.values or look.markers for look in self.looks.values())
         return not self.partial and not any(seen) and self.file.rowless
+
+    def holds(self, name: str, value: str) -> bool:
+        """Whether this file can hold a value of a column: a folder's name gives all its rows one."""
+        return name in self.names or self.constants.get(name) == value
+
+    def line_of(self, name: str, value: str) -> str:
+        """Where a value of a column stands, as words; nothing where no line of this file holds it."""
+        if name not in self.names or not isinstance(self.file, Delimited):
+            return ""
+        return self.file.line_of(self.names[name], value)
+
+    def no_number(self, name: str) -> str:
+        """A value that is no number in the style that most of a column's have; empty where all are."""
+        look = self.looks[name]
+        return look.odd.get(POINT if look.rows[POINT] >= look.rows[COMMA] else COMMA, "")
 
     def leave_out(self, name: str) -> None:
         """Read this column no more."""
@@ -158,7 +173,7 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
                 f"{quoted(file.name)}: passed over above the first row: {listed(list(seen.above), 3)}"
             )
         if seen.other:
-            told.append(f"{quoted(file.name)} has one column; {_remedy(seen.other)}")
+            told.append(f"{quoted(file.name)} has one column; {_remedy(seen.other, seen.sep_helps)}")
         if total := _total(file, seen.separator):
             told.append(
                 f"{quoted(file.name)}: the last row looks like a total and is a row like others: {quoted(total)}"
@@ -191,12 +206,12 @@ def _as_in_file(value: str | None, file: Delimited | Parquet, spec: ReadSpec) ->
     return None if bare in spec.nulls else value
 
 
-def _remedy(mark: str) -> str:
+def _remedy(mark: str, sep_helps: bool) -> str:
     """What to do where a sign that is no usual separator may be one."""
     if mark in SEPARATORS:
         return f"if {quoted(mark)} separates values, write no quotes around whole lines"
     what = "if blanks separate" if mark.isspace() else f"if {quoted(mark)} separates"
-    if len(mark) == 1 and mark.isascii() and mark.isprintable():
+    if sep_helps and len(mark) == 1 and mark.isascii() and mark.isprintable():
         return f"{what} values, write it in a first line as sep={mark}"
     return f"{what} values, write a comma, a semicolon, a tab or | between them"
 
@@ -285,13 +300,16 @@ def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
 
 def odd_value(parts: Sequence[Part], name: str, kind: str) -> str:
     """What makes text of a column that was of another type: a value, its line and its file, to end a sentence with."""
-    numbers = (POINT, "code", "beyond")
-    signs = {NUMBER: numbers, INTEGER: numbers, DATETIME: ("no date",), BOOLEAN: ("truth",)}.get(kind, ())
     for part in parts:
-        found = part.looks[name].odd if name in part.looks else {}
-        odd = next((found[sign] for sign in signs if found.get(sign)), "")
-        if odd and isinstance(part.file, Delimited):
-            return f": {quoted(odd)}{part.file.line_of(part.names.get(name, name), odd)} of {quoted(part.file.name)}"
+        if name not in part.looks or join(kind, part.forms[name].kind) == kind:
+            continue
+        look = part.looks[name]
+        if kind in (NUMBER, INTEGER):
+            odd = part.no_number(name) or look.odd.get("code") or look.odd.get("beyond", "")
+        else:
+            odd = look.odd.get({DATETIME: "no date", BOOLEAN: "truth"}.get(kind, ""), "")
+        if odd and part.holds(name, odd):
+            return f": {quoted(odd)}{part.line_of(name, odd)} of {quoted(part.file.name)}"
     return ""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +33,6 @@ from shared.values.column_kinds import (
 )
 from shared.values.forms import TEXT, Form, NoTime, decided, like_times, settle, shown, spoilt, still
 from shared.values.nulls import without
-from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
 
 _WORDS_SAID = ("text", "id", "category")
@@ -283,10 +281,9 @@ class Sources:
 
 def _where(part: Part | None, name: str, odd: str) -> str:
     """The file, the column and, where it is known, the line of a value that is not what a person says."""
-    file = f"{quoted(part.file.name)}: " if part else ""
-    line = ""
-    if odd and part and isinstance(part.file, Delimited):
-        line = part.file.line_of(part.names.get(name, name), odd)
+    here = part if part and (not odd or part.holds(name, odd)) else None
+    file = f"{quoted(here.file.name)}: " if here else ""
+    line = here.line_of(name, odd) if here and odd else ""
     return f"{file}column {quoted(name)} holds " + (
         f"{quoted(odd)}{line}, which is" if odd else "a value that is"
     )
@@ -454,7 +451,7 @@ def _settle(sources: Sources) -> None:
     agreed = _agreed(((name, decided(look)) for name, look in looks), "")
     hints = {**still(spec.hints, agreed), **agreed}
     for part in sources.parts:
-        part.forms = _forms(part, said, known, hints=hints, final=True)
+        part.forms = _forms(part, said, known, hints)
         part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
         part.forms |= {name: replace(part.forms[name], partial=True) for name in part.partial}
         for name, form in part.forms.items():
@@ -470,9 +467,11 @@ def _settle(sources: Sources) -> None:
             sources.found[name] = kind
 
 
-def _forms(part: Part, said: Mapping[str, str], known: Mapping[str, str], **more: Any) -> dict[str, Form]:
+def _forms(
+    part: Part, said: Mapping[str, str], known: Mapping[str, str], hints: Mapping[str, str] | None = None
+) -> dict[str, Form]:
     try:
-        return settle(part.looks, part.separator, said, known, **more)
+        return settle(part.looks, part.separator, said, known, hints=hints, final=hints is not None)
     except NoTime as odd:
         raise rejected("no-time", f"{_where(part, odd.column, odd.value)} not a time") from odd
 
@@ -502,12 +501,12 @@ def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
 
 def _spoilt(part: Part, name: str) -> Exception:
     look = part.looks[name]
-    odd = look.odd.get(POINT) or look.odd.get("beyond", "")
-    line = part.file.line_of(part.names[name], odd) if isinstance(part.file, Delimited) else ""
+    odd = part.no_number(name) or look.odd.get("beyond", "")
+    line = part.line_of(name, odd)
     column = f"{quoted(part.file.name)}: column {quoted(name)}"
     if nfc(odd) == name:
         return rejected("unparsable-numbers", f"{column} holds its own name{line}: a header among the rows")
-    beyond = "" if look.odd.get(POINT) else ", which 64 bits do not hold"
+    beyond = "" if part.no_number(name) else ", which 64 bits do not hold"
     share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}{beyond}"
     return rejected("unparsable-numbers", f"{column} holds {share}")
 

@@ -103,3 +103,12 @@ def test_values_that_were_joined_are_not_taken_for_all_values() -> None:
     counted.add(10_000 + np.arange(20_000.0) // 10)
     counted.add(np.concatenate([heap, np.arange(2_048.0), 20_000 + np.arange(2_048.0)]))
     assert not counted.finish().exact  # 6,096 values differ; joined at even ranks, few were left
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("edges", [[-1.7e308, 1.7e308], [1.7e308], [-1.7e308, 0.0, 1.0, 1.7e308]])
+def test_edges_that_no_float_measures_from_end_to_end(edges: list[float]) -> None:
+    values = np.array([-1.79e308, *edges, 0.5, 1.79e308])
+    cells = Cells(np.array(edges), np.ones(len(edges), np.int64))
+    wanted = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+    assert cells.count(values)[0].tolist() == wanted.tolist()

@@ -206,3 +206,31 @@ def _stored_by_one_column(kept: drift.Profile) -> bytes:
     )
     packed: bytes = pa.Codec("zstd").compress(body, asbytes=True)
     return struct.pack("<8sIQ", b"DRIFTPRF", 2, len(body)) + packed
+
+
+@pytest.mark.parametrize(
+    ("kind", "far", "told"),
+    [
+        (pa.timestamp("us", "UTC"), 10**18, "1000000000000"),
+        (pa.timestamp("us"), 10**18 + 5, "1000000000000.000005"),
+        (pa.timestamp("s"), 10**12, "1000000000000"),
+        (pa.date32(), 10**7, "864000000000"),
+        (pa.date64(), 864 * 10**12, "864000000000"),
+    ],
+)
+def test_a_time_of_a_year_that_python_does_not_have_renames_no_other(
+    kind: pa.DataType, far: int, told: str
+) -> None:
+    """The days that both have are compared as before."""
+    width = pa.int32() if pa.types.is_date32(kind) else pa.int64()
+    one = {"s": 86_400, "us": 86_400_000_000}.get(getattr(kind, "unit", ""), 86_400_000)
+    days = [0, 1 if pa.types.is_date32(kind) else one] * 60
+
+    def table(times: list[int]) -> pa.Table:
+        return pa.table({"t": pa.array(times, width).cast(kind), "x": np.arange(len(times)) % 7.0})
+
+    before = drift.profile(table(days), by="t")
+    after = table([*days, far])
+    report = drift.compare(before, after)
+    assert {*report.segments} == {*before.segments} and len(before.segments) == 2
+    assert f"t={told} seconds since 1970" in drift.profile(after, by="t").segments

@@ -377,7 +377,7 @@ def test_no_date_is_no_value_however_it_is_written() -> None:
         "2024-01-01,a\n2024-01-02,b\n",
         "31.01.2024;1,5\n01.02.2024;2,5\n",
         "1,5;a\n2,5;b\n",
-        "a,true\nb,false\n",
+        "a,true,true\nb,false,true\n",
         "7,2024-01-01,a\n8,2024-01-02,b\n",
     ],
 )

@@ -263,9 +263,7 @@ class Sources:
         else:
             column = table.column(part.names[name])
             changes = column.type != wanted or isinstance(part.file, Parquet)
-            if (
-                self.spec.nulls and changes and _is_number(column.type)
-            ):  # before it may become text, or a time
+            if self.spec.nulls and changes and _is_number(column.type):  # later it may be text, or a time
                 column = without(column, self.spec.nulls)
             if isinstance(part.file, Parquet) and name in part.forms:
                 words = as_words(one_piece(column)).dictionary_encode()

@@ -284,7 +284,8 @@ def _text(look: Look, before: str) -> Form:
     """Text; where most of it looks like something else, that is told."""
     if before == STRING:
         return TEXT
-    numbers = max(look.rows[POINT], look.rows[COMMA]) + look.rows["infinite"]
+    style = max(POINT, COMMA, key=look.rows.__getitem__)
+    numbers = look.rows[style] + look.rows["infinite"]
     number = "if it is a number, say so (data.columns, --column)"
     time = "write times as in 2024-12-31T23:59:59Z"
     shares = [
@@ -306,7 +307,7 @@ def _text(look: Look, before: str) -> Form:
             look.odd.get("truth", ""),
             "write true and false alone",
         ),
-        (numbers, "numbers", look.odd.get(POINT, ""), number),
+        (numbers, "numbers", look.odd.get(style, ""), number),
         (look.rows["dates"], "dates, and something that is none,", look.odd.get("no date", ""), time),
         (look.rows["like times"], "what looks like dates or times", look.odd.get("like times", ""), time),
         (look.rows["formula"], "formulas of Excel", look.odd.get("formula", ""), "write what they come to"),

@@ -216,9 +216,9 @@ def _named(path: Path) -> Iterator[None]:
         raise ConfigurationError(f"{path}: {error}") from error
     except (DriftloopError, OSError):
         raise
-    # Bytes fail in ways that no list foresees, and broken ones ask for memory that nobody has: nothing was compared,
-    # which is no drift.
     except Exception as error:
+        # Bytes fail in ways that no list foresees, and broken ones ask for memory that nobody has: nothing was
+        # compared, which is no drift.
         why = f" {quoted(str(error))}" if str(error) else ""
         raise rejected("unreadable", f"{path} cannot be read ({type(error).__name__}){why}") from error
 

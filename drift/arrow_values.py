@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,8 +28,24 @@ class _Scratch(threading.local):
 
 
 _doubles, CODES = _Scratch(np.float64), _Scratch(np.int64)
+_SECONDS = {
+    "day": Decimal(86_400),
+    "s": Decimal(1),
+    "ms": Decimal("1e-3"),
+    "us": Decimal("1e-6"),
+    "ns": Decimal("1e-9"),
+}
 _NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 _DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
+
+
+def plain(value: pa.Scalar) -> object:
+    """As Python has it; a time of a year that it does not have in seconds, since Arrow writes some in another year."""
+    try:
+        return value.as_py()
+    except OverflowError:
+        unit = "day" if pa.types.is_date32(value.type) else getattr(value.type, "unit", "ms")
+        return f"{(value.value * _SECONDS[unit]).normalize():f} seconds since 1970"
 
 
 def in_one(column: Column) -> pa.Array:

@@ -5,7 +5,6 @@ Of many rows of one value a sample is counted, so that segments cost no more the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from . import segment_names
 from .arrays import Ints
+from .arrow_values import plain
 from .errors import DataError
 from .grid import Grid, thin
 from .kinds import is_number
@@ -33,15 +33,6 @@ OTHERS = "(others)"
 
 MOST_ROWS = 5_000
 """Rows of a segment that are counted; of more, so many by chance."""
-
-
-_SECONDS = {
-    "day": Decimal(86_400),
-    "s": Decimal(1),
-    "ms": Decimal("1e-3"),
-    "us": Decimal("1e-6"),
-    "ns": Decimal("1e-9"),
-}
 
 
 class Counting(Protocol):
@@ -173,23 +164,14 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
         bands = np.searchsorted(by.edges, numbers, side="left").astype(np.int64)
         bands[np.isnan(numbers)] = len(names)
         return [*names, segment_names.MISSING], bands
-    plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-    words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
+    decoded = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+    words = decoded.combine_chunks().dictionary_encode(null_encoding="encode")
     try:
         found = words.dictionary.to_pylist()
     except OverflowError:
-        found = [*map(_plain, words.dictionary)]
+        found = [*map(plain, words.dictionary)]
     names = [segment_names.segment_name(value) for value in found]
     return names, np.asarray(words.indices, np.int64)
-
-
-def _plain(value: pa.Scalar) -> object:
-    """As Python has it; a time of a year that it does not have in seconds: Arrow writes some in another year."""
-    try:
-        return value.as_py()
-    except OverflowError:
-        unit = "day" if pa.types.is_date32(value.type) else getattr(value.type, "unit", "ms")
-        return f"{(value.value * _SECONDS[unit]).normalize():f} seconds since 1970"
 
 
 def _small(profile: Profile) -> Profile:

@@ -255,7 +255,8 @@ class JobSeen:
     """A job as Azure ML shows it."""
 
     status: str
-    """running, completed, failed, canceled, missing, or timed_out (cancelled by us)."""
+    """running, completed, failed, canceled, missing, timed_out (cancelled by us), or uncancelled: its time is over, and
+    it may run on."""
     error: str = ""
     studio_url: str = ""
     steps: tuple[JobStep, ...] = ()

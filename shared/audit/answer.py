@@ -106,10 +106,10 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     current, spoiled = _loop(ports, name)
     found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    told, proven = Record(found.values), protected(current, found, current.state.ledger_seq)
+    everything, proven = Record(found.values), protected(current, found, current.state.ledger_seq)
     service = proven.serving(moment)
     served = served_chain(current, proven, service.release, service) if service else None
-    compared = compare(current, told, loop_row=spoiled is None)
+    compared = compare(current, everything, loop_row=spoiled is None)
     return Audit(
         moment,
         served,
@@ -119,7 +119,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
             *([spoiled] if spoiled is not None else []),
             *check(current, found, 0, current.state.ledger_seq),
             *compared.differences,
-            *origin.problems(current, told),
+            *origin.problems(current, everything),
         ),
         compared.not_compared,
     )
@@ -141,8 +141,14 @@ def _loop(ports: Ports, name: str) -> tuple[Unit, Reason | None]:
         raise lost
     last, proven = found.values[-1], Record(hash_chain.proven(found.values, None))
     seq = max(last.seq, *(one.number for one in found.unread), 0)
-    told = (name, proven.definition, proven.published_by, last.at)
-    state = LoopState(*told, ledger_seq=seq, ledger_head=last.hash)
+    state = LoopState(
+        loop=name,
+        definition=proven.definition,
+        published_by=proven.published_by,
+        published_at=last.at,
+        ledger_seq=seq,
+        ledger_head=last.hash,
+    )
     return Unit(ports, Row(LOOP, "", ""), state), spoiled
 
 

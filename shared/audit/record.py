@@ -17,7 +17,7 @@ from shared.release.machine import PHASES, in_words
 PROMOTED = "release.promoted"
 STARTED = "release.started"
 PUBLISHED = "loop.published"
-LONGEST_NUMBER = 18
+_LONGEST_NUMBER = 18
 """Digits of the longest that any of ours has."""
 
 _TAKEN_BACK_FROM = frozenset(phase.value for phase, traits in PHASES.items() if traits.promoted)
@@ -297,7 +297,7 @@ def _number(entry: LedgerEntry) -> int:
 
 def whole_number(text: str) -> int:
     """Of a version, a release, an entry, or of rows; 0 in a text that somebody made something else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else 0
 
 
 def _is_taken_back(entry: LedgerEntry) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift.kinds import is_number
 from shared.errors import InputRejected
 from shared.files.delimited import Delimited
 from shared.files.drop_files import DropFile, ReadSpec
@@ -263,7 +264,7 @@ class Sources:
         else:
             column = table.column(part.names[name])
             changes = column.type != wanted or isinstance(part.file, Parquet)
-            if self.spec.nulls and changes and _is_number(column.type):  # later it may be text, or a time
+            if self.spec.nulls and changes and is_number(column.type):  # later it may be text, or a time
                 column = without(column, self.spec.nulls)
             if isinstance(part.file, Parquet) and name in part.forms:
                 words = as_words(one_piece(column)).dictionary_encode()
@@ -285,10 +286,6 @@ def _where(part: Part | None, name: str, odd: str) -> str:
     return f"{file}column {quoted(name)} holds " + (
         f"{quoted(odd)}{line}, which is" if odd else "a value that is"
     )
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _has_infinite(column: pa.Array) -> bool:

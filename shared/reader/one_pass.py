@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 import drift
+from drift.arrow_values import plain
 from shared.files.drop_files import DropFile, Reading, ReadSpec
 from shared.files.place import Folder
 from shared.intake import contract_verdict
@@ -21,7 +22,6 @@ from shared.values.column_kinds import ARROW, DATETIME, infinite
 from shared.values.texts import Contradicted
 
 _TAG_LENGTH = 250
-_ARROW_YEARS = 9 * 10**17  # microseconds; of a year beyond 16 bits Arrow writes another
 
 
 def read(files: Sequence[DropFile], spec: ReadSpec, output: Folder) -> Reading:
@@ -118,16 +118,7 @@ def _tags(came_to: PartReading, rows: int, profile: drift.Profile) -> dict[str, 
 
 
 def _moment(micros: int | None) -> str:
-    """As Python writes it, or for a year that it does not have as Arrow does; Arrow has none beyond 16 bits."""
-    if micros is None:
-        return "none"
-    moment = pa.scalar(micros, pa.int64()).cast(ARROW[DATETIME])
-    try:
-        return str(moment.as_py())
-    except OverflowError:
-        if abs(micros) > _ARROW_YEARS:
-            return f"{micros // 1_000_000} seconds since 1970"
-        return str(moment.cast(pa.string()).as_py())
+    return "none" if micros is None else str(plain(pa.scalar(micros, pa.int64()).cast(ARROW[DATETIME])))
 
 
 def _joined(parts: list[str]) -> str:

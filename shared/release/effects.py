@@ -211,12 +211,10 @@ def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) 
     over = unit.ports.clock.now() - release.phase_since_at - published.definition.train.timeout
     if seen.status in TERMINAL or over <= timedelta():
         return seen
-    try:
-        unit.ports.training.cancel(spec.name)
-    except DriftloopError:
-        if over <= CANCEL_LIMIT:
-            raise
-    return JobSeen("timed_out")
+    refused = _cancel(unit, spec.name)
+    if refused is not None and over <= CANCEL_LIMIT:
+        raise refused
+    return JobSeen("timed_out" if refused is None else "uncancelled")
 
 
 def _check(unit: Unit, release: Release, published: Published, index: int) -> JobSeen:
@@ -480,15 +478,18 @@ def _uncancelled(unit: Unit, release: Release, published: Published) -> Exceptio
     """Cancel whatever this release may have submitted, also where the receipt was never written; why one of the jobs
     may still run, and None where none does."""
     names = [release.job_name]
-    refused: Exception | None = None
     if release.judgements:
         names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
-    for name in names:
-        try:
-            unit.ports.training.cancel(name)
-        except Exception as error:  # noqa: BLE001  # raised once everything else is seen to
-            refused = refused or error
-    return refused
+    return next(filter(None, [_cancel(unit, name) for name in names]), None)
+
+
+def _cancel(unit: Unit, name: str) -> Exception | None:
+    """Why a job cannot be cancelled: the caller raises it once everything else is seen to."""
+    try:
+        unit.ports.training.cancel(name)
+    except Exception as error:  # noqa: BLE001  # as of any other call, which the step's end counts and shows
+        return error
+    return None
 
 
 def clear_up(unit: Unit, release: Release, published: Published) -> None:

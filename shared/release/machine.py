@@ -505,9 +505,9 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
         moved = move(release, Phase.REGISTERING, now, reused)
         return replace(moved, job=name, training_steps=seen.steps)
     why = reason(Code.JOB_ENDED, job=name, status=seen.status, error=seen.error)
-    if seen.status == "timed_out":
+    if seen.status in ("timed_out", "uncancelled"):
         why = reason(Code.JOB_TIMED_OUT, job=name, limit=str(definition.train.timeout))
-    if release.attempt < definition.train.attempts and seen.status != "canceled":
+    if release.attempt < definition.train.attempts and seen.status not in ("canceled", "uncancelled"):
         return replace(move(release, Phase.TRAINING, now, why), attempt=release.attempt + 1)
     return clean(release, Phase.FAILED, why, now)
 
@@ -521,7 +521,7 @@ def _check(release: Release, seen: JobSeen, definition: Definition, now: datetim
             return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
         case "completed":
             return to_traffic(replace(release, step=0), definition, now)
-        case "timed_out":
+        case "timed_out" | "uncancelled":
             why = reason(Code.CHECK_TIMED_OUT, check=check, limit=str(definition.train.timeout))
         case status:
             why = reason(Code.CHECK_FAILED, check=check, status=status, error=seen.error)

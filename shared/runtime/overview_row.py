@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
 
-NO_FAILURES = frozenset(
+DERIVED = frozenset(
     {
-        *(Code.EVENT_SET_ASIDE, Code.PAUSED_BY_PERSON, Code.TRAFFIC_CHANGED),
-        *(Code.STUCK, Code.PHASE_TOO_LONG, Code.NOT_SWEPT),
+        Code.EVENT_SET_ASIDE,
+        Code.NOT_SWEPT,
+        Code.PAUSED_BY_PERSON,
+        Code.PHASE_TOO_LONG,
+        Code.STUCK,
+        Code.TRAFFIC_CHANGED,
     }
 )
-"""What stands beside what failed in a loop's last run."""
+"""What the loop's own rows say; beside these stands what failed in its last run, which nothing else says."""
 
 NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED})
 
@@ -129,12 +133,14 @@ def needs_attention(
 
 def _beside_a_pause(state: LoopState, release: Release | None, now: datetime) -> list[Reason]:
     """What a person must also know of in a loop where only the way back goes on."""
+    traits = PHASES[release.phase] if release is not None else None
     told = []
-    if release is not None and (release.stuck or PHASES[release.phase].frozen is Frozen.GOES_ON):
-        told.append(_stuck(release, now))
+    if release is not None and traits is not None and not traits.awaits_person:
+        on_its_way = release.stuck or traits.frozen is Frozen.GOES_ON
+        told += [why] if on_its_way and (why := _stuck(release, now)) else []
     if state.unswept is not None:
         told.append(reason(Code.NOT_SWEPT, state.unswept, loop=state.loop))
-    return [one for one in told if one is not None and one.code is not Code.NEEDS_DECISION]
+    return told
 
 
 def _worse_by_its_labels(state: LoopState) -> Reason | None:

@@ -183,6 +183,11 @@ TRAINING = {
         JobSeen("timed_out"),
         moved(P.TRAINING, reason(Code.JOB_TIMED_OUT, job="birds-r2-a1", limit=LIMIT), attempt=2),
     ),
+    "one that took too long and may run on is not": Told(
+        release(P.TRAINING),
+        JobSeen("uncancelled"),
+        cleaned(P.FAILED, reason(Code.JOB_TIMED_OUT, job="birds-r2-a1", limit=LIMIT)),
+    ),
     "a model is deployed under the attempt's name": Told(
         release(P.REGISTERING, attempt=2),
         obs.ModelSeen("azureml:birds:2"),

@@ -97,7 +97,10 @@ CANARY_OUTCOMES = (Outcome.ADVANCE, Outcome.HOLD, Outcome.ROLL_BACK, Outcome.INC
 
 SEEN: tuple[obs.Observation, ...] = (
     obs.WindowSeen("azureml:window:1", "profile"),
-    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing", "timed_out")),
+    *(
+        JobSeen(status)
+        for status in ("running", "completed", "failed", "canceled", "missing", "timed_out", "uncancelled")
+    ),
     obs.ModelSeen("azureml:birds:2"),
     *(DeploymentSeen(state) for state in ("creating", "ready", "failed", "missing")),
     obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.FAIL),)),

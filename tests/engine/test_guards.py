@@ -26,7 +26,7 @@ from shared.state import queries
 from tests.core.world import NOW, begun, definition
 from tests.engine.test_faults import birds, canaried, served
 from tests.engine.test_isolation import attention
-from tests.engine.world import LOOP, World, csv, lived, season
+from tests.engine.world import LOOP, World, csv, one_release, season
 from tests.faults import PERMANENT
 from tests.simulator.reader import reading_in_process
 
@@ -37,15 +37,6 @@ PAUSED = reason(Code.PAUSED_BY_PERSON, actor="ann", why="lunch")
 def reader() -> Iterator[None]:
     with reading_in_process():
         yield
-
-
-@lived
-def once() -> World:
-    world = World()
-    world.publish()
-    world.drop("2007.csv", csv(season(2007)))
-    world.live()
-    return world
 
 
 def state(**more: object) -> LoopState:
@@ -74,11 +65,9 @@ def test_a_way_back_that_is_stuck_is_shown_although_the_loop_is_paused() -> None
     assert needs(state(paused=PAUSED)) is Code.PAUSED_BY_PERSON
     assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK) is Code.PAUSED_BY_PERSON
     assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, stuck=True) is Code.LOOP_WAITS
-    hour = timedelta(hours=1, seconds=1)
-    assert needs(state(paused=PAUSED), phase=Phase.ROLLING_BACK, phase_since_at=NOW - hour) is Code.LOOP_WAITS
-    assert (
-        needs(state(paused=PAUSED), phase=Phase.SHIFTING, phase_since_at=NOW - hour) is Code.PAUSED_BY_PERSON
-    )
+    long_ago = NOW - timedelta(hours=1, seconds=1)
+    for phase, code in ((Phase.ROLLING_BACK, Code.LOOP_WAITS), (Phase.SHIFTING, Code.PAUSED_BY_PERSON)):
+        assert needs(state(paused=PAUSED), phase=phase, phase_since_at=long_ago) is code
 
 
 def test_a_drop_that_cannot_be_read_is_shown_although_the_loop_is_paused() -> None:
@@ -123,7 +112,7 @@ def test_only_an_error_that_nobody_raised_on_purpose_is_logged_with_where_it_was
 def test_a_restore_that_comes_too_early_names_what_ends_the_wait(
     phase: Phase, paused: bool, code: Code
 ) -> None:
-    current = unit_of_work.read(once().ports, "birds")
+    current = unit_of_work.read(one_release().ports, "birds")
     current.state = replace(current.state, paused=PAUSED if paused else None)
     assert restore._too_early(current, replace(begun(), phase=phase)).code is code
 
@@ -149,7 +138,7 @@ def test_what_is_kept_without_its_secret_is_tried_again_only_where_it_means_the_
 
 
 def test_who_gives_no_reason_is_on_record_with_that() -> None:
-    world = once()
+    world = one_release()
     world.act("pause", reason="")
     (told,) = [one for one in queries.inbox(world.ports, "birds") if one.body.get("verb") == "pause"]
     assert told.reason is not None and told.reason.facts["why"] == "no reason given"
@@ -157,7 +146,7 @@ def test_who_gives_no_reason_is_on_record_with_that() -> None:
 
 def test_of_a_version_whose_beginning_is_not_at_hand_nothing_is_said_to_differ() -> None:
     """A page reads a stretch of a long ledger."""
-    world = once()
+    world = one_release()
     entries = queries.entries(world.ports, "birds")
     last = max(n for n, one in enumerate(entries) if one.subject == "version 1")
     later = Record(tuple(entries[last:]))
@@ -166,7 +155,7 @@ def test_of_a_version_whose_beginning_is_not_at_hand_nothing_is_said_to_differ()
 
 
 def test_a_release_that_came_to_no_model_has_none_that_is_missing() -> None:
-    world = once()
+    world = one_release()
     world.ports.training.new_jobs_are = "failed"
     world.act("retrain")
     world.ticks(12)
@@ -216,7 +205,7 @@ def test_a_loop_that_trains_its_first_model_adopts_none() -> None:
 
 def test_where_the_newest_definition_is_lost_that_of_the_champion_is_at_hand() -> None:
     """It says more than the overview does: whether the loop scales, say, and what a bake asks for."""
-    world = once()
+    world = one_release()
     champions = unit_of_work.read(world.ports, "birds").published()
     world.publish(LOOP.replace("min_requests: 50", "min_requests: 51"))
     del world.ports.documents.contents[world.state.definition]
@@ -248,14 +237,14 @@ def test_a_folder_that_was_renamed_to_above_the_landing_place_is_the_loops() -> 
     ("change", "kept"), [(("margin: 0.1", "margin: 0.2"), True), (("species", "sex"), False)]
 )
 def test_what_kind_of_target_it_is_is_known_until_it_is_another(change: tuple[str, str], kept: bool) -> None:
-    world = once()
+    world = one_release()
     before = world.state.task
     assert before
     world.publish(LOOP.replace(*change))
     assert world.state.task == (before if kept else "")
 
 
-def test_a_trouble_of_the_sweep_is_written_once() -> None:
+def test_a_trouble_of_the_sweep_is_written_one_release() -> None:
     """Each sweep would else write every loop's row, and every worker on it would lose its race."""
     life = canaried()
     life.broken = lambda call: PERMANENT["refused"](call.name) if call.name == "blobs.list" else None
@@ -271,7 +260,7 @@ def test_a_trouble_of_the_sweep_is_written_once() -> None:
 
 
 def test_a_bake_that_a_person_resumes_keeps_since_when_its_model_serves() -> None:
-    world = once()
+    world = one_release()
     world.ticks(2, 120)
     world.publish(LOOP.replace("bake_minutes: 1", "bake_minutes: 60"))
     world.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))

@@ -125,8 +125,13 @@ def test_an_abort_takes_no_longer_where_the_newest_version_cannot_be_read_and_th
     assert life.release(2).phase is Phase.ABORTED
 
 
-@pytest.mark.parametrize("fault", ["refused", "unclassed", "foreign"])
-def test_a_job_that_cannot_be_cancelled_keeps_no_deployment_and_after_an_hour_no_release(fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("refused", "training.cancel"), ("unclassed", "training.cancel"), ("foreign", "an error of a library")],
+)
+def test_a_job_that_cannot_be_cancelled_keeps_no_deployment_and_after_an_hour_no_release(
+    fault: str, said: str
+) -> None:
     """A missing role, a lock: the job may run on, and the next release needs nothing of it."""
     life = canaried()
     break_for_ever(life, "training.cancel", fault)
@@ -142,10 +147,26 @@ def test_a_job_that_cannot_be_cancelled_keeps_no_deployment_and_after_an_hour_no
     assert life.release(2).phase is Phase.ABORTED
     life.round(sweep=True)
     life.round()
-    assert fault not in ("refused", "unclassed") or "training.cancel" in attention(life)
+    assert said in attention(life)
     life.act("retrain")
     life.round()
     assert life.state.open_release == 3
+
+
+@pytest.mark.parametrize("fault", ["refused", "foreign"])
+def test_a_job_past_its_time_that_cannot_be_cancelled_keeps_no_release(fault: str) -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    break_for_ever(life, "training.cancel", fault)
+    life.act("retrain")
+    life.round()
+    timeout = unit_of_work.read(life.real, "birds").published().definition.train.timeout
+    life.round(seconds=timeout.total_seconds() + 60)
+    assert life.release(2).phase is Phase.TRAINING, "it is tried again, and shown"
+    for _ in range(20):
+        life.round(seconds=600)
+    assert life.release(2).phase is Phase.FAILED
+    assert [one for one in life.real.training.submitted if "-r2-" in one] == ["birds-r2-a1"], "none beside it"
 
 
 def test_a_replay_of_what_is_no_drop_is_refused_and_set_aside_by_nobody() -> None:

@@ -13,17 +13,14 @@ from shared.ports import DeploymentSpec
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import spoken
-from tests.engine.world import World, csv, lived, season
+from tests.engine.world import World, csv, lived, one_release, season
 
 LAB = "azureml:/subscriptions/s/resourceGroups/g/workspaces/w/models/lab/versions/3"
 
 
 @lived
 def served() -> World:
-    made = World()
-    made.publish()
-    made.drop("2007.csv", csv(season(2007)))
-    made.live()
+    made = one_release()
     made.clock.advance(300)
     return made
 

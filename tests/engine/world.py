@@ -238,12 +238,19 @@ def overheard(world: World) -> list[str]:
 
 
 @lived
-def two_releases() -> World:
-    """Release 1 served, release 2 serves, both trained."""
+def one_release() -> World:
+    """Release 1 has just gone live."""
     made = World()
     made.publish()
     made.drop("2007.csv", csv(season(2007)))
     made.live()
+    return made
+
+
+@lived
+def two_releases() -> World:
+    """Release 1 served, release 2 serves, both trained."""
+    made = one_release()
     made.ticks(2, 120)
     made.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
     made.live()

@@ -283,7 +283,7 @@ def _attention(asking: Asking, state: LoopState, release: Release | None, breake
     row = asking.ports.store.overview(state.loop)
     told = row.needs_attention if row is not None else None
     failed = told.because if told is not None and told.code is Code.LOOP_WAITS else ()
-    problems = [why for why in failed if why.code not in overview_row.NO_FAILURES]
+    problems = [why for why in failed if why.code not in overview_row.DERIVED]
     return overview_row.needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
 
 
